@@ -1,0 +1,32 @@
+//! Compiles `proto/` with a pure-Rust compiler: no machine needs `protoc`.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use prost::Message as _;
+
+const PROTOS: &[&str] = &[
+    "holdfast/common/v1/customer.proto",
+    "holdfast/common/v1/model_ref.proto",
+    "holdfast/common/v1/validation.proto",
+    "holdfast/inference/v1/inference.proto",
+    "holdfast/registry/v1/tracking.proto",
+    "holdfast/registry/v1/models.proto",
+    "holdfast/registry/v1/champion.proto",
+    "holdfast/training/v1/training.proto",
+    "holdfast/monitoring/v1/monitoring.proto",
+    "open_inference/v2/open_inference.proto",
+];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    for proto in PROTOS {
+        println!("cargo::rerun-if-changed={}", root.join(proto).display());
+    }
+    let descriptors = protox::compile(PROTOS, [&root])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // Served by gRPC reflection.
+    fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Customers between the wire and the domain.
+//!
+//! The 19 features are spelled out once, in [`fields`] and [`to_wire`]; gRPC adapters and REST handlers both go
+//! through here, so that a feature cannot be bound to the wrong column in one of them.
+
+use holdfast_domain::{Customer, Feature, FeatureKind, FieldValue, Schema};
+
+use crate::common::v1 as wire;
+
+/// Every feature of a wire customer as the column name and value that
+/// [`Schema::customer`](holdfast_domain::Schema::customer) validates. An absent field is
+/// [`FieldValue::Missing`].
+pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (&'static str, FieldValue<'_>)> {
+    Feature::ALL.into_iter().map(move |feature| {
+        let value = match feature.kind() {
+            FeatureKind::Numeric => number(customer, feature).map_or(FieldValue::Missing, FieldValue::Number),
+            FeatureKind::Categorical => text(customer, feature).map_or(FieldValue::Missing, FieldValue::Text),
+        };
+        (feature.name(), value)
+    })
+}
+
+/// The wire form of a domain customer. A category the schema does not know is sent as absent.
+pub fn to_wire(customer: &Customer, schema: &Schema) -> wire::Customer {
+    let number = |feature| customer.features.get(feature);
+    let text = |feature: Feature| {
+        let code = customer.features.get(feature)?;
+        (code >= 0.0).then_some(())?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "category codes are small non-negative integers"
+        )]
+        let name = schema.category_name(feature, code as usize)?;
+        Some(name.to_owned())
+    };
+    wire::Customer {
+        customer_key: customer.key.map(|key| key.0),
+        customer_age: number(Feature::CustomerAge),
+        gender: text(Feature::Gender),
+        dependent_count: number(Feature::DependentCount),
+        education_level: text(Feature::EducationLevel),
+        marital_status: text(Feature::MaritalStatus),
+        income_category: text(Feature::IncomeCategory),
+        card_category: text(Feature::CardCategory),
+        months_on_book: number(Feature::MonthsOnBook),
+        total_relationship_count: number(Feature::TotalRelationshipCount),
+        months_inactive_12_mon: number(Feature::MonthsInactive12Mon),
+        contacts_count_12_mon: number(Feature::ContactsCount12Mon),
+        credit_limit: number(Feature::CreditLimit),
+        total_revolving_bal: number(Feature::TotalRevolvingBal),
+        avg_open_to_buy: number(Feature::AvgOpenToBuy),
+        total_amt_chng_q4_q1: number(Feature::TotalAmtChngQ4Q1),
+        total_trans_amt: number(Feature::TotalTransAmt),
+        total_trans_ct: number(Feature::TotalTransCt),
+        total_ct_chng_q4_q1: number(Feature::TotalCtChngQ4Q1),
+        avg_utilization_ratio: number(Feature::AvgUtilizationRatio),
+    }
+}
+
+fn number(customer: &wire::Customer, feature: Feature) -> Option<f64> {
+    match feature {
+        Feature::CustomerAge => customer.customer_age,
+        Feature::DependentCount => customer.dependent_count,
+        Feature::MonthsOnBook => customer.months_on_book,
+        Feature::TotalRelationshipCount => customer.total_relationship_count,
+        Feature::MonthsInactive12Mon => customer.months_inactive_12_mon,
+        Feature::ContactsCount12Mon => customer.contacts_count_12_mon,
+        Feature::CreditLimit => customer.credit_limit,
+        Feature::TotalRevolvingBal => customer.total_revolving_bal,
+        Feature::AvgOpenToBuy => customer.avg_open_to_buy,
+        Feature::TotalAmtChngQ4Q1 => customer.total_amt_chng_q4_q1,
+        Feature::TotalTransAmt => customer.total_trans_amt,
+        Feature::TotalTransCt => customer.total_trans_ct,
+        Feature::TotalCtChngQ4Q1 => customer.total_ct_chng_q4_q1,
+        Feature::AvgUtilizationRatio => customer.avg_utilization_ratio,
+        Feature::Gender
+        | Feature::EducationLevel
+        | Feature::MaritalStatus
+        | Feature::IncomeCategory
+        | Feature::CardCategory => None,
+    }
+}
+
+fn text(customer: &wire::Customer, feature: Feature) -> Option<&str> {
+    match feature {
+        Feature::Gender => customer.gender.as_deref(),
+        Feature::EducationLevel => customer.education_level.as_deref(),
+        Feature::MaritalStatus => customer.marital_status.as_deref(),
+        Feature::IncomeCategory => customer.income_category.as_deref(),
+        Feature::CardCategory => customer.card_category.as_deref(),
+        _ => None,
+    }
+}
