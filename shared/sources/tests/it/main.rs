@@ -1,0 +1,10 @@
+//! Reading and writing real files through the public interface.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails, in its helpers too")]
+
+mod bank;
+mod chunks;
+mod csv_files;
+mod parquet_files;
+mod sqlite_tables;
+mod support;
