@@ -1,0 +1,177 @@
+//! The champion log: the one record of who is champion, who was, and by whose word.
+//!
+//! Generation N+1 is written with *create if absent*, so exactly one of many writers wins. Each entry carries the digest of the
+//! stored bytes of the entry before (a hash chain), a checksum of itself, and a nonce by which a writer whose reply was lost
+//! knows its own entry again. The champion is the highest entry that is reached from generation 1 without a gap.
+//!
+//! Times never run backwards: an entry is dated no earlier than the entry before, whatever the writer's clock says.
+//!
+//! Not guaranteed: whoever can write to the bucket can forge a whole chain; the chain proves damage and tampering with single
+//! entries, not authorship. Two writers' order is the store's, not their clocks'.
+
+mod log;
+mod verify;
+
+use bytes::Bytes;
+use holdfast_domain::{Digest, Generation, ModelName, ModelVersion, RunId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::FormatError;
+use crate::sealed_json;
+
+pub use log::{ChampionLog, RetryPolicy};
+pub use verify::{BreakCause, BrokenChain, Verification};
+
+/// The format version written today.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// Why the champion changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ChampionReason {
+    /// The gate accepted it.
+    Promotion {
+        /// Digest of the evaluation it was accepted on.
+        evaluation_digest: Digest,
+        /// The run that made it; none for a model brought from elsewhere.
+        run_id: Option<RunId>,
+        /// A note in words; may be empty.
+        note: String,
+    },
+    /// Back to an earlier champion.
+    Rollback {
+        /// A note in words; may be empty.
+        note: String,
+    },
+    /// A person's word against or without the gate.
+    Override {
+        /// A note in words.
+        note: String,
+    },
+}
+
+impl ChampionReason {
+    /// The note in words; may be empty.
+    pub fn note(&self) -> &str {
+        match self {
+            ChampionReason::Promotion { note, .. }
+            | ChampionReason::Rollback { note }
+            | ChampionReason::Override { note } => note,
+        }
+    }
+}
+
+/// What tells one writer's attempt from all others. Appending again with the same nonce never makes a second entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Nonce(Uuid);
+
+impl Nonce {
+    /// A nonce nobody else has.
+    pub fn generate() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The nonce of these bytes, for tests and for callers that must find their own attempt again after a restart.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+/// One entry of the log, as written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChampionEntry {
+    /// Version of this entry's format.
+    pub format_version: u32,
+    /// Its place in the log, counted from 1 without gaps.
+    pub generation: Generation,
+    /// The model.
+    pub model: ModelName,
+    /// The version that is champion since this entry.
+    pub version: ModelVersion,
+    /// SHA-256 of that version's artefact.
+    pub artifact_digest: Digest,
+    /// SHA-256 of the stored bytes of the entry before; none for the first.
+    pub previous_digest: Option<Digest>,
+    /// Who did it: a person's or a service's name.
+    pub actor: String,
+    /// Why.
+    pub reason: ChampionReason,
+    /// When. Never before the entry before.
+    pub at: Timestamp,
+    /// The writer's nonce.
+    pub nonce: Nonce,
+}
+
+impl ChampionEntry {
+    /// The stored bytes.
+    ///
+    /// # Errors
+    /// None in fact; encoding shares one signature.
+    pub fn encode(&self) -> Result<Bytes, FormatError> {
+        sealed_json::encode(self)
+    }
+
+    /// The entry in stored bytes, with their digest.
+    ///
+    /// # Errors
+    /// [`FormatError`] for bytes that are damaged or of a newer version.
+    pub fn decode(bytes: &[u8]) -> Result<StoredEntry, FormatError> {
+        let opened = sealed_json::open(bytes)?;
+        let entry = match opened.version {
+            1 => serde_json::from_value(opened.body).map_err(FormatError::malformed)?,
+            found => {
+                return Err(FormatError::UnsupportedVersion {
+                    kind: "champion entry",
+                    found,
+                    newest: FORMAT_VERSION,
+                });
+            }
+        };
+        Ok(StoredEntry {
+            entry,
+            digest: Digest::of(bytes),
+        })
+    }
+}
+
+/// An entry as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// What it says.
+    pub entry: ChampionEntry,
+    /// SHA-256 of its stored bytes: what the next entry refers to.
+    pub digest: Digest,
+}
+
+/// What a writer wants to add; the log adds place, chain and format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// The version that is to be champion.
+    pub version: ModelVersion,
+    /// SHA-256 of its artefact.
+    pub artifact_digest: Digest,
+    /// Who does it.
+    pub actor: String,
+    /// Why.
+    pub reason: ChampionReason,
+    /// The writer's clock. The entry gets the time of the entry before when that is later.
+    pub at: Timestamp,
+    /// [`Nonce::generate`], or the nonce of the attempt that this one repeats.
+    pub nonce: Nonce,
+}
+
+/// How an append ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The entry is in the log, durably.
+    Won(StoredEntry),
+    /// Somebody else was first, or the caller did not know the newest champion. Nothing was written.
+    Lost {
+        /// The champion now; none while there is none.
+        current: Option<StoredEntry>,
+    },
+}

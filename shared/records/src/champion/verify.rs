@@ -1,0 +1,113 @@
+//! The verdict on a log, and what can be wrong with it.
+
+use holdfast_domain::{Digest, Generation, ModelName};
+use jiff::Timestamp;
+
+use super::StoredEntry;
+
+/// How an entry breaks the chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BreakCause {
+    /// Bytes of the entry were changed.
+    #[error("its bytes do not match its own checksum")]
+    DigestMismatch,
+    /// The entry is missing, though later ones are there.
+    #[error("it is missing, but generation {found} exists")]
+    Gap {
+        /// The next generation that exists.
+        found: Generation,
+    },
+    /// It follows another entry than the one that is stored before it: one of the two was replaced.
+    #[error("it follows an entry with the digest {recorded:?}, but the one before it has {actual:?}")]
+    WrongPrevious {
+        /// What the entry says.
+        recorded: Option<Digest>,
+        /// The digest of the stored bytes before it.
+        actual: Option<Digest>,
+    },
+    /// Not an entry at all, or of a newer format.
+    #[error("it cannot be read: {0}")]
+    Undecodable(String),
+    /// The entry of another generation lies there.
+    #[error("its key is that generation's, but the entry says generation {found}")]
+    WrongGeneration {
+        /// What the entry says.
+        found: Generation,
+    },
+    /// The entry of another model's log lies there.
+    #[error("the entry says model {found}")]
+    WrongModel {
+        /// What the entry says.
+        found: ModelName,
+    },
+    /// It is dated before the entry before it.
+    #[error("it is dated {at}, before the entry before it ({previous})")]
+    TimeWentBack {
+        /// Its time.
+        at: Timestamp,
+        /// The time of the entry before.
+        previous: Timestamp,
+    },
+}
+
+/// Where a champion log is broken, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the champion log of {model} is broken at generation {generation}: {why}")]
+pub struct BrokenChain {
+    /// Whose log.
+    pub model: ModelName,
+    /// The entry at fault.
+    pub generation: Generation,
+    /// What is wrong with it.
+    pub why: BreakCause,
+}
+
+/// The verdict on a whole log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// Every entry is there, unchanged and in its place.
+    Intact {
+        /// How many entries there are.
+        entries: u64,
+        /// The digest of the last one, which stands for the whole log; none for an empty log.
+        head_digest: Option<Digest>,
+    },
+    /// The first thing that is wrong.
+    Broken(BrokenChain),
+}
+
+/// Follows the chain entry by entry.
+#[derive(Default)]
+pub(super) struct Chain {
+    entries: u64,
+    last: Option<(Digest, Timestamp)>,
+}
+
+impl Chain {
+    /// Checks that `stored` follows what came before.
+    pub(super) fn follow(&mut self, stored: &StoredEntry) -> Result<(), BreakCause> {
+        let actual = self.last.map(|(digest, _)| digest);
+        if stored.entry.previous_digest != actual {
+            return Err(BreakCause::WrongPrevious {
+                recorded: stored.entry.previous_digest,
+                actual,
+            });
+        }
+        if let Some((_, previous)) = self.last.filter(|(_, previous)| stored.entry.at < *previous) {
+            return Err(BreakCause::TimeWentBack {
+                at: stored.entry.at,
+                previous,
+            });
+        }
+        self.entries += 1;
+        self.last = Some((stored.digest, stored.entry.at));
+        Ok(())
+    }
+
+    pub(super) fn verdict(&self) -> Verification {
+        Verification::Intact {
+            entries: self.entries,
+            head_digest: self.last.map(|(digest, _)| digest),
+        }
+    }
+}

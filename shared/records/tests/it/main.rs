@@ -1,0 +1,17 @@
+//! Records through the public interface, on real stores.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a broken expectation in a test's helper ends the test that asked"
+)]
+
+mod champion;
+mod champion_race;
+mod formats;
+mod join;
+mod keys;
+mod manifests;
+mod samples;
+mod snapshots;
+mod support;
+mod window;

@@ -1,0 +1,202 @@
+//! One stored object of every format version there ever was, read for ever.
+//!
+//! A sample is never changed and never removed. A new format version adds one: raise the version, run
+//! `cargo test -p holdfast-records -- --ignored`, which writes the samples that are missing, and commit them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use holdfast_domain::{Digest, Generation, ModelVersion, RunId};
+use holdfast_records::champion::{self, ChampionEntry, ChampionReason, Nonce};
+use holdfast_records::model_manifest::{self, ModelManifest};
+use holdfast_records::snapshot::{self, SnapshotManifest, SnapshotSource};
+use holdfast_records::{outcome, prediction};
+
+use crate::support::{memory, model, sample_customers, sample_outcomes, sample_predictions, schema, time};
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/samples")
+        .join(name)
+}
+
+fn sample(name: &str) -> Bytes {
+    std::fs::read(path(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+        .into()
+}
+
+fn run_id() -> RunId {
+    RunId::parse("0193a1b2-c3d4-7e5f-8a6b-0123456789ab").unwrap()
+}
+
+fn champion_entry() -> ChampionEntry {
+    ChampionEntry {
+        format_version: 1,
+        generation: Generation(2),
+        model: model(),
+        version: ModelVersion(3),
+        artifact_digest: Digest::of(b"artefact"),
+        previous_digest: Some(Digest::of(b"previous")),
+        actor: "ada".to_owned(),
+        reason: ChampionReason::Promotion {
+            evaluation_digest: Digest::of(b"evaluation"),
+            run_id: Some(run_id()),
+            note: "better by 0.004, \"paired\" – é".to_owned(),
+        },
+        at: time("2026-11-23T09:59:59.123456789Z"),
+        nonce: Nonce::from_bytes(*b"0123456789abcdef"),
+    }
+}
+
+fn model_manifest() -> ModelManifest {
+    ModelManifest {
+        format_version: 1,
+        model: model(),
+        version: ModelVersion(3),
+        artifact_digest: Digest::of(b"artefact"),
+        size_bytes: 8,
+        run_id: run_id(),
+        snapshots: BTreeMap::from([
+            ("test".to_owned(), Digest::of(b"t")),
+            ("training".to_owned(), Digest::of(b"l")),
+        ]),
+        family: "boosted_trees".to_owned(),
+        created_at: time("2026-11-23T09:00:00Z"),
+        created_by: "ada".to_owned(),
+        metrics: BTreeMap::from([("test_pr_auc".to_owned(), 0.9683), ("test_roc_auc".to_owned(), 0.993)]),
+    }
+}
+
+async fn snapshot_manifest() -> SnapshotManifest {
+    let source = SnapshotSource {
+        source: "customers.csv".to_owned(),
+        query_or_window: Some("rows 1 to 3".to_owned()),
+        parents: vec![Digest::of(b"parent")],
+        created_at: time("2026-11-23T09:00:00Z"),
+    };
+    snapshot::write(&*memory(), &sample_customers(), schema(), source)
+        .await
+        .unwrap()
+}
+
+#[test]
+fn customers_of_version_1_are_read() {
+    assert_eq!(
+        snapshot::decode(sample("snapshot.v1.parquet"), schema()).unwrap(),
+        sample_customers()
+    );
+}
+
+#[test]
+fn predictions_of_version_1_are_read() {
+    assert_eq!(
+        prediction::decode(sample("predictions.v1.parquet"), schema()).unwrap(),
+        sample_predictions()
+    );
+}
+
+#[test]
+fn outcomes_of_version_1_are_read() {
+    assert_eq!(
+        outcome::decode(sample("outcomes.v1.parquet")).unwrap(),
+        sample_outcomes()
+    );
+}
+
+#[test]
+fn a_champion_entry_of_version_1_is_read_and_written_to_the_same_bytes() {
+    let bytes = sample("champion.v1.json");
+    assert_eq!(ChampionEntry::decode(&bytes).unwrap().entry, champion_entry());
+    assert_eq!(champion_entry().encode().unwrap(), bytes);
+}
+
+#[test]
+fn a_model_manifest_of_version_1_is_read_and_written_to_the_same_bytes() {
+    let bytes = sample("model_manifest.v1.json");
+    assert_eq!(ModelManifest::decode(&bytes).unwrap(), model_manifest());
+    assert_eq!(model_manifest().encode().unwrap(), bytes);
+}
+
+#[tokio::test]
+async fn a_snapshot_manifest_of_version_1_is_read() {
+    let read = snapshot::decode_manifest(&sample("snapshot_manifest.v1.json")).unwrap();
+    // Digest and size are those of the Parquet sample, whatever a newer Parquet crate would write.
+    let written = snapshot_manifest().await;
+    let rows = sample("snapshot.v1.parquet");
+    assert_eq!((read.digest, read.size_bytes), (Digest::of(&rows), rows.len() as u64));
+    let expected = SnapshotManifest {
+        digest: read.digest,
+        size_bytes: read.size_bytes,
+        schema_digest: read.schema_digest,
+        ..written
+    };
+    assert_eq!(read, expected);
+}
+
+/// Digests name snapshots for ever, and a run repeated must find the same ones. When a newer Parquet crate fails this test, it
+/// writes the same rows otherwise: say so in the changelog, then let the test compare with a sample written by the new crate.
+#[test]
+fn todays_writer_makes_the_bytes_of_the_samples() {
+    assert_eq!(
+        snapshot::encode(&sample_customers(), schema()).unwrap(),
+        sample("snapshot.v1.parquet")
+    );
+    assert_eq!(
+        prediction::encode(&sample_predictions(), schema()).unwrap(),
+        sample("predictions.v1.parquet")
+    );
+    assert_eq!(
+        outcome::encode(&sample_outcomes()).unwrap(),
+        sample("outcomes.v1.parquet")
+    );
+}
+
+#[tokio::test]
+#[ignore = "writes the samples of a new format version"]
+async fn missing_samples_are_written() {
+    let store = memory();
+    let manifest = snapshot_manifest().await;
+    let source = SnapshotSource {
+        source: manifest.source.clone(),
+        query_or_window: manifest.query_or_window.clone(),
+        parents: manifest.parents.clone(),
+        created_at: manifest.created_at,
+    };
+    snapshot::write(&*store, &sample_customers(), schema(), source)
+        .await
+        .unwrap();
+    let stored = store
+        .get(&holdfast_records::layout::snapshot_manifest_key(&manifest.digest))
+        .await
+        .unwrap();
+    let samples = [
+        (
+            format!("snapshot.v{}.parquet", snapshot::FORMAT_VERSION),
+            snapshot::encode(&sample_customers(), schema()).unwrap(),
+        ),
+        (format!("snapshot_manifest.v{}.json", manifest.format_version), stored),
+        (
+            format!("predictions.v{}.parquet", prediction::FORMAT_VERSION),
+            prediction::encode(&sample_predictions(), schema()).unwrap(),
+        ),
+        (
+            format!("outcomes.v{}.parquet", outcome::FORMAT_VERSION),
+            outcome::encode(&sample_outcomes()).unwrap(),
+        ),
+        (
+            format!("champion.v{}.json", champion::FORMAT_VERSION),
+            champion_entry().encode().unwrap(),
+        ),
+        (
+            format!("model_manifest.v{}.json", model_manifest::FORMAT_VERSION),
+            model_manifest().encode().unwrap(),
+        ),
+    ];
+    for (name, bytes) in samples {
+        if !path(&name).exists() {
+            std::fs::write(path(&name), bytes).unwrap();
+        }
+    }
+}
