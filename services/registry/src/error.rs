@@ -1,0 +1,228 @@
+//! What can go wrong in the registry, and the shared code each error maps to.
+
+use holdfast_chassis::error::{Code, Fault, FieldViolation};
+use holdfast_domain::{Digest, Generation, InvalidId, ModelName, ModelVersion};
+use holdfast_records::champion::ChampionEntry;
+
+use crate::service::tracking::ExperimentBy;
+
+/// The registry's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// One field that breaks one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, for example `params[3].value`.
+    pub field: String,
+    /// Stable name of the rule.
+    pub rule: &'static str,
+    /// A sentence with the value and what is allowed.
+    pub description: String,
+}
+
+impl Violation {
+    /// One violation.
+    pub fn new(field: &str, rule: &'static str, description: &str) -> Self {
+        Self {
+            field: field.to_owned(),
+            rule,
+            description: description.to_owned(),
+        }
+    }
+
+    /// `Ok` when there is none, else all of them as one error.
+    pub fn none(found: Vec<Self>) -> Result<()> {
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(found))
+        }
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Invalid(vec![violation])
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(invalid: InvalidId) -> Self {
+        Violation::new("model", "model_name", &invalid.to_string()).into()
+    }
+}
+
+/// What can go wrong in the registry.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's input breaks rules.
+    #[error("invalid request: {}", .0.iter().map(|v| format!("{} {}", v.field, v.description)).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Violation>),
+    /// The name is taken.
+    #[error("experiment {0:?} exists already")]
+    ExperimentExists(String),
+    /// There is no such experiment.
+    #[error("no experiment with {}", match .0 { ExperimentBy::Id(id) => format!("id {id}"), ExperimentBy::Name(name) => format!("name {name:?}") })]
+    NoSuchExperiment(ExperimentBy),
+    /// The experiment is deleted.
+    #[error("experiment {0} is deleted: restore it first")]
+    ExperimentDeleted(i64),
+    /// There is no such run.
+    #[error("no run with id {0:?}")]
+    NoSuchRun(String),
+    /// The run is deleted.
+    #[error("run {0:?} is deleted: restore it first")]
+    RunDeleted(String),
+    /// There is no such model.
+    #[error("no model named {0}")]
+    NoSuchModel(ModelName),
+    /// There is no such version.
+    #[error("model {model} has no version {version}")]
+    NoSuchVersion {
+        /// The model.
+        model: ModelName,
+        /// The version asked for.
+        version: ModelVersion,
+    },
+    /// The version is ready with other bytes.
+    #[error("version {version} of {model} is ready with another artefact: versions never change")]
+    VersionIsOther {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// The version has no artefact yet.
+    #[error("version {version} of {model} is not ready: its artefact has not been finished")]
+    VersionNotReady {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// The artefact in the blob store is not what the caller says.
+    #[error("artefact {key} has digest {found}, not {claimed}")]
+    ArtifactDigest {
+        /// Key of the artefact.
+        key: String,
+        /// What the caller says.
+        claimed: Digest,
+        /// What the blob store holds.
+        found: Digest,
+    },
+    /// The artefact is not in the blob store.
+    #[error("artefact {0} is not in the blob store")]
+    ArtifactMissing(String),
+    /// No decision of the gate allows the promotion.
+    #[error("version {version} of {model} has no accepting gate decision against {against}: {why}")]
+    GateRefuses {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+        /// The champion it would replace, in words.
+        against: String,
+        /// What the gate said last, in words.
+        why: String,
+    },
+    /// The champion is not the one the caller saw.
+    #[error("the champion is at generation {}, not {expected}", .current.as_ref().map_or(0, |entry| entry.generation.0))]
+    LostRace {
+        /// The generation the caller expected.
+        expected: Generation,
+        /// The champion that won.
+        current: Option<Box<ChampionEntry>>,
+    },
+    /// There is no champion.
+    #[error("model {0} has no champion")]
+    NoChampion(ModelName),
+    /// The version never was champion.
+    #[error("version {version} of {model} never was champion: promote it instead")]
+    NeverChampion {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// There is no earlier champion to go back to.
+    #[error("model {0} has no earlier champion to go back to")]
+    NoEarlierChampion(ModelName),
+    /// What is stored breaks its own rules.
+    #[error("stored metadata is corrupt: {0}")]
+    Corrupt(String),
+    /// The database failed.
+    #[error("metadata database failed")]
+    Database(#[from] sqlx::Error),
+    /// The database's tables could not be brought up to date.
+    #[error("metadata database could not be migrated")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// The blob store failed.
+    #[error("blob store failed")]
+    Storage(#[from] holdfast_storage::Error),
+    /// A stored record could not be read or written.
+    #[error("stored record failed")]
+    Records(#[from] holdfast_records::Error),
+    /// The data directory cannot be made.
+    #[error("data directory {path} cannot be made")]
+    DataDir {
+        /// The directory.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A port cannot be had.
+    #[error(transparent)]
+    Bind(#[from] holdfast_chassis::server::BindError),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        let fault = |code, reason: &'static str| Fault::new(code, reason, message.clone());
+        match error {
+            Error::Invalid(violations) => {
+                let violations = violations
+                    .into_iter()
+                    .map(|v| FieldViolation::new(v.field, v.rule, v.description));
+                Fault::invalid_fields("INVALID_FIELDS", violations.collect())
+            }
+            Error::ExperimentExists(_) => fault(Code::AlreadyExists, "EXPERIMENT_EXISTS"),
+            Error::NoSuchExperiment(_) => fault(Code::NotFound, "NO_SUCH_EXPERIMENT"),
+            Error::NoSuchRun(_) => fault(Code::NotFound, "NO_SUCH_RUN"),
+            Error::NoSuchModel(_) => fault(Code::NotFound, "NO_SUCH_MODEL"),
+            Error::NoSuchVersion { .. } => fault(Code::NotFound, "NO_SUCH_VERSION"),
+            Error::NoChampion(_) => fault(Code::NotFound, "NO_CHAMPION"),
+            Error::ExperimentDeleted(_) | Error::RunDeleted(_) => fault(Code::FailedPrecondition, "DELETED"),
+            Error::VersionIsOther { .. } => fault(Code::FailedPrecondition, "VERSION_IS_OTHER"),
+            Error::VersionNotReady { .. } => fault(Code::FailedPrecondition, "VERSION_NOT_READY"),
+            Error::ArtifactDigest { .. } => fault(Code::FailedPrecondition, "ARTIFACT_DIGEST"),
+            Error::ArtifactMissing(_) => fault(Code::FailedPrecondition, "ARTIFACT_MISSING"),
+            Error::GateRefuses { .. } => fault(Code::FailedPrecondition, "GATE_REFUSES"),
+            Error::NeverChampion { .. } => fault(Code::FailedPrecondition, "NEVER_CHAMPION"),
+            Error::NoEarlierChampion(_) => fault(Code::FailedPrecondition, "NO_EARLIER_CHAMPION"),
+            Error::LostRace { current, .. } => {
+                let lost = fault(Code::Aborted, "LOST_RACE");
+                match current {
+                    Some(entry) => lost
+                        .with("champion_generation", entry.generation.0)
+                        .with("champion_version", entry.version)
+                        .with("champion_digest", entry.artifact_digest),
+                    None => lost.with("champion_generation", 0),
+                }
+            }
+            Error::Storage(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
+            Error::Records(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
+            Error::Database(_)
+            | Error::Migration(_)
+            | Error::Corrupt(_)
+            | Error::Storage(_)
+            | Error::Records(_)
+            | Error::DataDir { .. }
+            | Error::Bind(_) => {
+                // The cause is for the log, not for the caller.
+                tracing::error!(error = &error as &dyn std::error::Error, "request failed");
+                fault(Code::Internal, "INTERNAL")
+            }
+        }
+    }
+}

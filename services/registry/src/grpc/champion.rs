@@ -1,0 +1,250 @@
+//! `ChampionService`.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use holdfast_api::common::v1::ModelRef;
+use holdfast_api::registry::v1 as wire;
+use holdfast_api::registry::v1::champion_service_server::ChampionService;
+use holdfast_api::time;
+use holdfast_chassis::clock::Clock;
+use holdfast_domain::{Generation, ModelVersion};
+use holdfast_records::champion::{ChampionReason, StoredEntry, Verification};
+use holdfast_records::layout;
+use std::sync::Arc;
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::{model_name, status, violation};
+use crate::service::champions::{Champions, GateRule, Move};
+use crate::service::replicas::{Replica, ReplicaState, Replicas};
+
+/// `ChampionService` over [`Champions`] and [`Replicas`].
+#[derive(Clone, Debug)]
+pub(crate) struct ChampionAdapter {
+    champions: Champions,
+    replicas: Replicas,
+    clock: Arc<dyn Clock>,
+    /// Ends every watch when the service drains.
+    draining: CancellationToken,
+}
+
+impl ChampionAdapter {
+    /// The adapter; watches end when `draining` is cancelled.
+    pub(crate) fn new(
+        champions: Champions,
+        replicas: Replicas,
+        clock: Arc<dyn Clock>,
+        draining: CancellationToken,
+    ) -> Self {
+        Self {
+            champions,
+            replicas,
+            clock,
+            draining,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ChampionService for ChampionAdapter {
+    async fn promote(&self, request: Request<wire::PromoteRequest>) -> Result<Response<wire::PromoteResponse>, Status> {
+        let request = request.into_inner();
+        let model = model_name(&request.model)?;
+        let rule = if request.override_gate {
+            GateRule::Override
+        } else {
+            GateRule::Decision
+        };
+        let by = Move {
+            expected: request.expected_generation.map(Generation),
+            actor: request.actor,
+            note: request.note,
+        };
+        let stored = self
+            .champions
+            .promote(&model, ModelVersion(request.version), rule, by)
+            .await
+            .map_err(status)?;
+        Ok(Response::new(wire::PromoteResponse {
+            entry: Some(entry_out(&stored)),
+        }))
+    }
+
+    async fn rollback(
+        &self,
+        request: Request<wire::RollbackRequest>,
+    ) -> Result<Response<wire::RollbackResponse>, Status> {
+        let request = request.into_inner();
+        let model = model_name(&request.model)?;
+        let to = (request.to_version != 0).then_some(ModelVersion(request.to_version));
+        let by = Move {
+            expected: request.expected_generation.map(Generation),
+            actor: request.actor,
+            note: request.note,
+        };
+        let stored = self.champions.rollback(&model, to, by).await.map_err(status)?;
+        Ok(Response::new(wire::RollbackResponse {
+            entry: Some(entry_out(&stored)),
+        }))
+    }
+
+    async fn get_champion(
+        &self,
+        request: Request<wire::GetChampionRequest>,
+    ) -> Result<Response<wire::GetChampionResponse>, Status> {
+        let request = request.into_inner();
+        let model = model_name(&request.model)?;
+        let at = request
+            .at
+            .map(|at| {
+                time::from_wire(&at).ok_or_else(|| violation("at", "timestamp", "is outside the years -9999 to 9999"))
+            })
+            .transpose()?;
+        let stored = self.champions.champion(&model, at).await.map_err(status)?;
+        Ok(Response::new(wire::GetChampionResponse {
+            artifact_key: artifact_key(&stored),
+            entry: Some(entry_out(&stored)),
+        }))
+    }
+
+    async fn list_champions(
+        &self,
+        request: Request<wire::ListChampionsRequest>,
+    ) -> Result<Response<wire::ListChampionsResponse>, Status> {
+        let model = model_name(&request.into_inner().model)?;
+        let (entries, verdict) = self.champions.history(&model).await.map_err(status)?;
+        let chain_break = match verdict {
+            Verification::Intact { .. } => String::new(),
+            Verification::Broken(broken) => broken.to_string(),
+        };
+        Ok(Response::new(wire::ListChampionsResponse {
+            entries: entries.iter().map(entry_out).collect(),
+            chain_intact: chain_break.is_empty(),
+            chain_break,
+        }))
+    }
+
+    type WatchChampionStream = Pin<Box<dyn Stream<Item = Result<wire::WatchChampionResponse, Status>> + Send>>;
+
+    async fn watch_champion(
+        &self,
+        request: Request<wire::WatchChampionRequest>,
+    ) -> Result<Response<Self::WatchChampionStream>, Status> {
+        let request = request.into_inner();
+        let model = model_name(&request.model)?;
+        let receiver = self.champions.watch(&model).await.map_err(status)?;
+        tracing::info!(%model, replica = request.replica, "replica watches the champion");
+        // A watch channel holds the newest value only: a slow replica skips generations and misses none that matters.
+        let states = WatchStream::new(receiver).map(|state| {
+            Ok(wire::WatchChampionResponse {
+                artifact_key: state.as_deref().map(artifact_key).unwrap_or_default(),
+                entry: state.as_deref().map(entry_out),
+            })
+        });
+        let draining = self.draining.clone();
+        Ok(Response::new(Box::pin(
+            states.take_until(async move { draining.cancelled().await }),
+        )))
+    }
+
+    async fn report_replica(
+        &self,
+        request: Request<wire::ReportReplicaRequest>,
+    ) -> Result<Response<wire::ReportReplicaResponse>, Status> {
+        let replica = request
+            .into_inner()
+            .replica
+            .ok_or_else(|| violation("replica", "required", "must be set"))?;
+        let state = match replica.state() {
+            wire::ReplicaState::Serving => ReplicaState::Serving,
+            wire::ReplicaState::Loading => ReplicaState::Loading,
+            wire::ReplicaState::LoadFailed => ReplicaState::LoadFailed,
+            wire::ReplicaState::Unspecified => {
+                return Err(violation("replica.state", "required", "must be set"));
+            }
+        };
+        if replica.replica.is_empty() || replica.replica.len() > 128 {
+            return Err(violation("replica.replica", "length", "must have 1 to 128 bytes"));
+        }
+        let serving = (replica.serving_generation != 0).then_some((
+            Generation(replica.serving_generation),
+            ModelVersion(replica.serving_version),
+        ));
+        self.replicas.report(Replica {
+            model: model_name(&replica.model)?,
+            replica: replica.replica,
+            serving,
+            target: Generation(replica.target_generation),
+            state,
+            message: replica.message,
+            reload_ms: replica.reload_ms,
+            reported_at: self.clock.now(),
+        });
+        Ok(Response::new(wire::ReportReplicaResponse {}))
+    }
+
+    async fn list_replicas(
+        &self,
+        request: Request<wire::ListReplicasRequest>,
+    ) -> Result<Response<wire::ListReplicasResponse>, Status> {
+        let model = model_name(&request.into_inner().model)?;
+        let replicas = self.replicas.of(&model).into_iter().map(replica_out);
+        Ok(Response::new(wire::ListReplicasResponse {
+            replicas: replicas.collect(),
+        }))
+    }
+}
+
+fn artifact_key(stored: &StoredEntry) -> String {
+    layout::model_key(&stored.entry.model, stored.entry.version).to_string()
+}
+
+fn entry_out(stored: &StoredEntry) -> wire::ChampionEntry {
+    let entry = &stored.entry;
+    let (reason, evaluation_digest) = match &entry.reason {
+        ChampionReason::Promotion { evaluation_digest, .. } => {
+            (wire::ChampionReason::Promotion, evaluation_digest.to_string())
+        }
+        ChampionReason::Rollback { .. } => (wire::ChampionReason::Rollback, String::new()),
+        ChampionReason::Override { .. } => (wire::ChampionReason::Override, String::new()),
+    };
+    wire::ChampionEntry {
+        generation: entry.generation.0,
+        model: Some(ModelRef {
+            model: entry.model.to_string(),
+            version: entry.version.0,
+            artifact_digest: entry.artifact_digest.to_string(),
+        }),
+        previous_digest: entry
+            .previous_digest
+            .map(|digest| digest.to_string())
+            .unwrap_or_default(),
+        entry_digest: stored.digest.to_string(),
+        actor: entry.actor.clone(),
+        reason: reason.into(),
+        evaluation_digest,
+        note: entry.reason.note().to_owned(),
+        at: Some(time::to_wire(entry.at)),
+    }
+}
+
+fn replica_out(replica: Replica) -> wire::Replica {
+    let state = match replica.state {
+        ReplicaState::Serving => wire::ReplicaState::Serving,
+        ReplicaState::Loading => wire::ReplicaState::Loading,
+        ReplicaState::LoadFailed => wire::ReplicaState::LoadFailed,
+    };
+    wire::Replica {
+        replica: replica.replica,
+        model: replica.model.to_string(),
+        serving_generation: replica.serving.map_or(0, |(generation, _)| generation.0),
+        serving_version: replica.serving.map_or(0, |(_, version)| version.0),
+        target_generation: replica.target.0,
+        state: state.into(),
+        message: replica.message,
+        reload_ms: replica.reload_ms,
+        reported_at: Some(time::to_wire(replica.reported_at)),
+    }
+}

@@ -1,0 +1,140 @@
+//! The registry: experiments and runs, model versions, the gate, and the champion.
+//!
+//! `service/` is the logic: [`service::tracking`] (runs and what is logged to them), [`service::models`] (versions and
+//! the evidence about them), [`service::gate`] (the policy, a pure function), [`service::champions`] (promotion,
+//! rollback, history, watching, over the champion log in the blob store) and [`service::store`] (SQLite). `grpc/` is the
+//! adapter. Who is champion is in the blob store alone; the database can be lost without losing that.
+
+mod error;
+mod grpc;
+pub mod metrics;
+pub mod service;
+mod settings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
+use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
+use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
+use holdfast_chassis::clock::{Clock, SystemClock};
+use holdfast_chassis::metrics::MetricsRegistry;
+use holdfast_chassis::server::ServerBuilder;
+use holdfast_chassis::{Common, Readiness, Shutdown};
+
+pub use error::{Error, Result};
+pub use settings::Settings;
+
+use metrics::{Metrics, ModelLabels};
+use service::champions::Champions;
+use service::models::Models;
+use service::replicas::Replicas;
+use service::store::{MetadataStore, SqliteStore};
+use service::tracking::Tracking;
+
+/// A registry that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where gRPC listens, with the real port.
+    pub grpc: SocketAddr,
+    /// Where the admin server listens, with the real port.
+    pub admin: SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Running {
+    /// Waits until the service has ended.
+    pub async fn join(self) {
+        self.shutdown.stopping().await;
+        self.shutdown.finish().await;
+    }
+}
+
+/// Opens the stores, binds the ports and answers until `shutdown` triggers.
+///
+/// # Errors
+/// [`Error`] when a store cannot be opened or a port cannot be had.
+pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
+    let data_dir = &common.data_dir;
+    tokio::fs::create_dir_all(data_dir)
+        .await
+        .map_err(|source| Error::DataDir {
+            path: data_dir.display().to_string(),
+            source,
+        })?;
+    let database = settings
+        .database_path
+        .clone()
+        .unwrap_or_else(|| data_dir.join("registry.db"));
+    let store: Arc<dyn MetadataStore> = Arc::new(SqliteStore::open(&database).await?);
+    let blobs = common.blob_store.open(data_dir).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+    let registry = Arc::new(MetricsRegistry::new("registry"));
+    let metrics = Metrics::new(&registry);
+    let tracking = Tracking::new(store.clone(), clock.clone());
+    let models = Models::new(
+        store,
+        blobs.clone(),
+        clock.clone(),
+        settings.gate.clone(),
+        metrics.clone(),
+    );
+    let champions = Champions::new(blobs, models.clone(), clock.clone(), metrics.clone());
+    let readiness = Readiness::new();
+    let ready = readiness.condition("database");
+
+    let limit = settings.server.max_message_bytes;
+    let champion_adapter =
+        grpc::ChampionAdapter::new(champions.clone(), Replicas::default(), clock, shutdown.stopping_token());
+    let server = ServerBuilder::new("registry", &settings.server, shutdown.clone(), registry, readiness)
+        .service(TrackingServiceServer::new(grpc::TrackingAdapter::new(tracking)).max_decoding_message_size(limit))
+        .service(ModelServiceServer::new(grpc::ModelAdapter::new(models)).max_decoding_message_size(limit))
+        .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
+        .descriptors(holdfast_api::DESCRIPTORS)
+        .bind()
+        .await?;
+    let running = Running {
+        grpc: server.grpc_addr,
+        admin: server.admin_addr,
+        shutdown: shutdown.clone(),
+    };
+    let interval = Duration::from_millis(settings.refresh_interval_ms);
+    shutdown.spawn(
+        "champion refresh",
+        refresh(champions, metrics, interval, shutdown.clone()),
+    );
+    ready.set_ready("open");
+    server.serve();
+    Ok(running)
+}
+
+/// Follows what other registry replicas write to the champion log.
+async fn refresh(champions: Champions, metrics: Metrics, every: Duration, shutdown: Shutdown) {
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let ending = shutdown.ending_token();
+    loop {
+        tokio::select! {
+            () = ending.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = champions.refresh().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "champion log cannot be read, serving what is known"
+            );
+        }
+        metrics
+            .watchers
+            .set(i64::try_from(champions.watchers()).unwrap_or(i64::MAX));
+        for (model, generation) in champions.generations() {
+            let labels = ModelLabels {
+                model: model.to_string(),
+            };
+            let generation = i64::try_from(generation.0).unwrap_or(i64::MAX);
+            metrics.champion_generation.get_or_create(&labels).set(generation);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Every metric of the registry.
+
+use holdfast_chassis::metrics::{Counter, EncodeLabelSet, EncodeLabelValue, Family, Gauge, MetricsRegistry, Unit};
+
+/// Why the champion moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum MoveReason {
+    /// The gate accepted it.
+    Promotion,
+    /// Back to an earlier champion.
+    Rollback,
+    /// A person's word.
+    Override,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum MoveOutcome {
+    /// In the log.
+    Won,
+    /// Another writer was first.
+    Lost,
+    /// Refused or failed.
+    Failed,
+}
+
+/// Labels of `holdfast_registry_champion_moves_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MoveLabels {
+    /// Why.
+    pub reason: MoveReason,
+    /// How it ended.
+    pub outcome: MoveOutcome,
+}
+
+/// What the gate said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum Verdict {
+    /// May become champion.
+    Accepted,
+    /// May not.
+    Rejected,
+}
+
+/// Labels of `holdfast_registry_gate_decisions_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GateLabels {
+    /// What the gate said.
+    pub verdict: Verdict,
+}
+
+/// Labels by model. Model names are few: they are created by people.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ModelLabels {
+    /// The model.
+    pub model: String,
+}
+
+/// The metrics of the registry.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Promotions and rollbacks by reason and outcome.
+    pub champion_moves: Family<MoveLabels, Counter>,
+    /// Decisions of the gate.
+    pub gate_decisions: Family<GateLabels, Counter>,
+    /// Newest generation known here, by model.
+    pub champion_generation: Family<ModelLabels, Gauge>,
+    /// Streams that watch a champion.
+    pub watchers: Gauge,
+}
+
+impl Metrics {
+    /// Registers them; every series of a closed set of labels exists from now on.
+    pub fn new(registry: &MetricsRegistry) -> Self {
+        let moves = [MoveReason::Promotion, MoveReason::Rollback, MoveReason::Override]
+            .into_iter()
+            .flat_map(|reason| {
+                [MoveOutcome::Won, MoveOutcome::Lost, MoveOutcome::Failed].map(|outcome| MoveLabels { reason, outcome })
+            });
+        let verdicts = [Verdict::Accepted, Verdict::Rejected].map(|verdict| GateLabels { verdict });
+        Self {
+            champion_moves: registry.counters(
+                "holdfast_registry_champion_moves",
+                "Promotions and rollbacks by reason and outcome",
+                Unit::None,
+                moves,
+            ),
+            gate_decisions: registry.counters(
+                "holdfast_registry_gate_decisions",
+                "Decisions of the gate by verdict",
+                Unit::None,
+                verdicts,
+            ),
+            champion_generation: registry.gauges(
+                "holdfast_registry_champion_generation",
+                "Newest generation of the champion log known to this registry, by model",
+                Unit::None,
+                [],
+            ),
+            watchers: registry.gauge(
+                "holdfast_registry_champion_watchers",
+                "Open streams that watch a champion",
+                Unit::None,
+            ),
+        }
+    }
+}

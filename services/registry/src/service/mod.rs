@@ -1,0 +1,8 @@
+//! The registry's logic. No tonic, no SQL and no S3 in its signatures.
+
+pub mod champions;
+pub mod gate;
+pub mod models;
+pub mod replicas;
+pub mod store;
+pub mod tracking;

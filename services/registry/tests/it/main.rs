@@ -1,0 +1,8 @@
+//! The registry through its real gRPC clients.
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod champion;
+mod gate;
+mod models;
+mod support;
+mod tracking;
