@@ -1,0 +1,1 @@
+//! Holdfast e2e.
