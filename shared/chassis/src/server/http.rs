@@ -1,0 +1,190 @@
+//! An HTTP server with the same layers, shutdown and admin server as a gRPC one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Method, Request, Response};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, MatchedPath};
+use axum::response::IntoResponse;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tracing::Span;
+use tracing::field::Empty;
+
+use super::admin::Admin;
+use super::http_metrics::HttpMeter;
+use super::layers::{Protocol, Recording, RequestLayers, Shared};
+use super::{BindError, listen};
+use crate::error::Fault;
+use crate::metrics::MetricsRegistry;
+use crate::readiness::Readiness;
+use crate::settings::ServerSettings;
+use crate::shutdown::{Role, Shutdown};
+use crate::telemetry::RPC_TARGET;
+
+#[derive(Clone)]
+struct Http;
+
+impl Protocol for Http {
+    type Body = Body;
+    type Meter = HttpMeter;
+
+    fn render(fault: Fault) -> Response<Body> {
+        fault.into_response()
+    }
+
+    fn caller_timeout(_headers: &HeaderMap) -> Option<Duration> {
+        None
+    }
+
+    fn is_infrastructure(_path: &str) -> bool {
+        false
+    }
+
+    fn span<B>(service: &str, request: &Request<B>) -> Span {
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or("unmatched", MatchedPath::as_str);
+        let method = request.method().as_str();
+        tracing::debug_span!(
+            target: RPC_TARGET,
+            "http",
+            service,
+            method,
+            route,
+            trace_id = Empty,
+            status = Empty,
+            otel.name = route,
+            otel.kind = "server",
+            otel.status_code = Empty,
+        )
+    }
+
+    fn note(span: &Span, response: &Response<Body>) {
+        span.record("status", response.status().as_u16());
+        if response.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+    }
+
+    fn finish(recording: Recording<HttpMeter>, response: Response<Body>) -> Response<Body> {
+        recording.finish(response.status().as_u16());
+        response
+    }
+}
+
+/// Builds an HTTP server from an axum router.
+pub struct HttpServer {
+    name: String,
+    settings: ServerSettings,
+    shutdown: Shutdown,
+    metrics: Arc<MetricsRegistry>,
+    readiness: Readiness,
+    router: Router,
+    routes: Vec<(Method, String)>,
+}
+
+impl HttpServer {
+    /// A server of the service `name`. Its conditions must be in `readiness` already.
+    #[must_use]
+    pub fn new(
+        name: impl Into<String>,
+        settings: &ServerSettings,
+        shutdown: Shutdown,
+        metrics: Arc<MetricsRegistry>,
+        readiness: Readiness,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            settings: settings.clone(),
+            shutdown,
+            metrics,
+            readiness,
+            router: Router::new(),
+            routes: Vec::new(),
+        }
+    }
+
+    /// The routes and the fallback. Bodies are limited to `max_message_bytes`, unless a route sets its own `DefaultBodyLimit`.
+    #[must_use]
+    pub fn router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
+    /// Names routes (method and template), so that their metrics exist from the start.
+    #[must_use]
+    pub fn routes<'a>(mut self, routes: impl IntoIterator<Item = (Method, &'a str)>) -> Self {
+        self.routes
+            .extend(routes.into_iter().map(|(method, route)| (method, route.to_owned())));
+        self
+    }
+
+    /// Binds both addresses; nothing is answered before [`BoundHttpServer::serve`].
+    ///
+    /// # Errors
+    /// [`BindError`] if an address cannot be had.
+    pub async fn bind(self) -> Result<BoundHttpServer, BindError> {
+        let layers = RequestLayers::<Http>::new(Shared {
+            service: self.name.clone(),
+            timeout: self.settings.request_timeout(),
+            limit: self.settings.max_concurrent_requests,
+            meter: HttpMeter::new(&self.metrics, &self.routes),
+        });
+        let router = self
+            .router
+            .layer(DefaultBodyLimit::max(self.settings.max_message_bytes))
+            .layer(layers);
+        let (http, http_addr) = listen("http", self.settings.bind).await?;
+        let (admin, admin_addr) = listen("admin", self.settings.admin).await?;
+        self.shutdown.grace_at_least(self.settings.shutdown_grace());
+        Ok(BoundHttpServer {
+            http_addr,
+            admin_addr,
+            http,
+            admin,
+            router,
+            state: Admin {
+                service: self.name.into(),
+                metrics: self.metrics,
+                readiness: self.readiness,
+                shutdown: self.shutdown,
+            },
+        })
+    }
+}
+
+/// A server that has its addresses and does not answer yet.
+pub struct BoundHttpServer {
+    /// The HTTP address, with the real port.
+    pub http_addr: SocketAddr,
+    /// The admin address, with the real port.
+    pub admin_addr: SocketAddr,
+    http: TcpListener,
+    admin: TcpListener,
+    router: Router,
+    state: Admin,
+}
+
+impl BoundHttpServer {
+    /// Starts answering, in tasks that belong to the [`Shutdown`], and returns at once.
+    pub fn serve(self) {
+        let Admin { service, shutdown, .. } = self.state.clone();
+        tracing::info!(%service, http = %self.http_addr, admin = %self.admin_addr, "listening");
+        self.state.serve(self.admin);
+        let listener = self.http.tap_io(|stream| {
+            // Small answers must not wait for more to send; a socket that refuses is slower, not wrong.
+            let _ = stream.set_nodelay(true);
+        });
+        let stopping = shutdown.stopping();
+        shutdown.spawn_server(Role::Requests, "http", async move {
+            axum::serve(listener, self.router)
+                .with_graceful_shutdown(stopping)
+                .await
+        });
+    }
+}

@@ -1,0 +1,60 @@
+//! Settings: one typed value per service, from four sources, later ones winning:
+//!
+//! 1. the embedded, commented defaults (`config.default.yaml` here for the common keys, one in each service for its section),
+//! 2. `config.yaml`, one file for all services: common keys at the top level, one section per service,
+//! 3. the environment: `DB_HOST`, `DB_PORT`, `DB_USER`, `DB_PASSWORD`, `DB_NAME` for `database.*`, then `HOLDFAST_…` with `__` between levels
+//!    (`HOLDFAST_BLOB_STORE__KIND`, `HOLDFAST_INFERENCE__BIND`),
+//! 4. overrides from the command line.
+//!
+//! **The default is the documentation and the list of keys**: a key that no default names is refused, in the file and in the environment, with its
+//! dotted path and the nearest known name. All violations are reported at once. Sources are injected ([`SettingsSources`]); only
+//! [`SettingsSources::from_process`] looks at the process.
+
+mod common;
+mod environment;
+mod example;
+mod layers;
+mod load;
+mod server;
+mod suggest;
+mod violation;
+
+pub use common::{
+    ClientSettings, Common, DatabaseKind, DatabaseSettings, LogFormat, Peers, RetrySettings, TelemetrySettings,
+};
+pub use environment::SettingsSources;
+pub use example::example_file;
+pub use holdfast_storage::Secret;
+pub use layers::parse_scalar;
+pub use load::load;
+pub use server::ServerSettings;
+pub use violation::{SettingsError, SettingsViolation};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The commented defaults of the keys that all services share.
+pub const COMMON_DEFAULTS: &str = include_str!("../../config.default.yaml");
+
+/// The sections that `config.yaml` may hold beside the common keys.
+pub const SECTIONS: [&str; 6] = ["registry", "inference", "training", "monitoring", "gateway", "cli"];
+
+/// A service's own settings: the section of `config.yaml` that bears its name.
+pub trait Section: DeserializeOwned + Serialize {
+    /// The section's name, one of [`SECTIONS`].
+    const NAME: &'static str;
+
+    /// The commented defaults, the body of the section without its header: `include_str!("../config.default.yaml")`. It must list every key, with
+    /// `null` where there is no default: what it does not list cannot be set.
+    const DEFAULTS: &'static str;
+
+    /// The server settings in this section, or `None` if it binds nothing. The loader checks them (insecure combinations) and `health` finds the
+    /// admin address here.
+    fn server(&self) -> Option<&ServerSettings>;
+
+    /// Checks the section as a whole; called only when every key has the right type.
+    ///
+    /// # Errors
+    /// Every violation found, with full dotted paths.
+    fn validate(&self, common: &Common) -> Result<(), Vec<SettingsViolation>>;
+}
