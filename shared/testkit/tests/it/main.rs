@@ -1,0 +1,6 @@
+//! The test kit does what the other crates' tests rely on.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
+
+mod processes;
+mod s3_server;
+mod waiting;
