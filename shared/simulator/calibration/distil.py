@@ -18,15 +18,56 @@ import pandas as pd
 
 AMOUNT_CUTS = [1750, 3000, 6200, 11000]
 # These two lists stand in src/segment.rs as well.
-POINTS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.995, 1]
+POINTS = [
+    0,
+    0.005,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    0.95,
+    0.98,
+    0.995,
+    1,
+]
 SHORT_POINTS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1]
 AGE_BANDS = [30, 35, 40, 45, 50, 55, 60]  # upper ends; the last band is open
 COPULA = [
-    "Customer_Age", "Total_Relationship_Count", "Months_Inactive_12_mon", "Contacts_Count_12_mon", "limit_rank",
-    "Total_Revolving_Bal", "Total_Trans_Amt", "Total_Trans_Ct", "Total_Amt_Chng_Q4_Q1", "Total_Ct_Chng_Q4_Q1",
+    "Customer_Age",
+    "Total_Relationship_Count",
+    "Months_Inactive_12_mon",
+    "Contacts_Count_12_mon",
+    "limit_rank",
+    "Total_Revolving_Bal",
+    "Total_Trans_Amt",
+    "Total_Trans_Ct",
+    "Total_Amt_Chng_Q4_Q1",
+    "Total_Ct_Chng_Q4_Q1",
 ]
-INCOMES = ["Less than $40K", "$40K - $60K", "$60K - $80K", "$80K - $120K", "$120K +", "Unknown"]
-EDUCATIONS = ["Uneducated", "High School", "College", "Graduate", "Post-Graduate", "Doctorate", "Unknown"]
+INCOMES = [
+    "Less than $40K",
+    "$40K - $60K",
+    "$60K - $80K",
+    "$80K - $120K",
+    "$120K +",
+    "Unknown",
+]
+EDUCATIONS = [
+    "Uneducated",
+    "High School",
+    "College",
+    "Graduate",
+    "Post-Graduate",
+    "Doctorate",
+    "Unknown",
+]
 MARITAL = ["Single", "Married", "Divorced", "Unknown"]
 TIERS = ["Silver", "Gold", "Platinum"]
 REVOLVING_CAP = 2517
@@ -35,9 +76,14 @@ LIMIT_FLOOR, LIMIT_CAP = 1438.3, 34516
 FLOOR_START = 1.3
 JOIN_SPIKE = 36
 NAMES = {
-    (0, 0): "staying, spends least", (0, 1): "staying, spends little", (0, 2): "staying, spends as most do",
-    (0, 3): "staying, spends much", (0, 4): "staying, spends most",
-    (1, 0): "leaving, spends least", (1, 1): "leaving, spends little", (1, 2): "leaving, spends as most do",
+    (0, 0): "staying, spends least",
+    (0, 1): "staying, spends little",
+    (0, 2): "staying, spends as most do",
+    (0, 3): "staying, spends much",
+    (0, 4): "staying, spends most",
+    (1, 0): "leaving, spends least",
+    (1, 1): "leaving, spends little",
+    (1, 2): "leaving, spends as most do",
     (1, 3): "leaving, spends much",
 }
 
@@ -91,7 +137,9 @@ def array(values, digits=4):
 def load(path):
     frame = pd.read_csv(path).iloc[:, :21]
     frame["left"] = (frame.Attrition_Flag == "Attrited Customer").astype(int)
-    frame["band"] = np.minimum(np.digitize(frame.Total_Trans_Amt, AMOUNT_CUTS), np.where(frame.left == 1, 3, 4))
+    frame["band"] = np.minimum(
+        np.digitize(frame.Total_Trans_Amt, AMOUNT_CUTS), np.where(frame.left == 1, 3, 4)
+    )
     frame["plain"] = frame.Card_Category == "Blue"
     frame["limit_rank"] = 0.0
     for _, group in frame.groupby(["Income_Category", "plain"]):
@@ -100,7 +148,6 @@ def load(path):
 
 
 def segment(name, label, rows, total):
-    balance = rows.Total_Revolving_Bal
     # Low limits and balances shape each other (the limit caps the balance), so balances are read off the higher limits.
     free = rows[rows.Credit_Limit > 3500].Total_Revolving_Bal
     middle = free[(free > 0) & (free < REVOLVING_CAP)]
@@ -134,47 +181,98 @@ def bank(frame, put):
     put("//! Statistics that hold for the whole bank. " + NOTE)
     put("\nuse crate::segment::{Quantiles, ShortQuantiles};")
     put("\n/// Income bands by gender: F, M; columns as in [`INCOMES`].")
-    rows = [array(shares(frame[frame.Gender == g].Income_Category, INCOMES)) for g in "FM"]
+    rows = [
+        array(shares(frame[frame.Gender == g].Income_Category, INCOMES)) for g in "FM"
+    ]
     put(f"pub(crate) const INCOME: [[f64; 6]; 2] = [{', '.join(rows)}];")
-    for name, levels in (("INCOMES", INCOMES), ("EDUCATIONS", EDUCATIONS), ("MARITAL_STATES", MARITAL), ("TIERS", TIERS)):
+    for name, levels in (
+        ("INCOMES", INCOMES),
+        ("EDUCATIONS", EDUCATIONS),
+        ("MARITAL_STATES", MARITAL),
+        ("TIERS", TIERS),
+    ):
         texts = ", ".join(f'"{level}"' for level in levels)
         put("\n/// Category names, in the order of the tables here.")
         put(f"pub(crate) const {name}: [&str; {len(levels)}] = [{texts}];")
     put("\n/// Education of those who stay and those who leave.")
-    rows = [array(shares(frame[frame.left == k].Education_Level, EDUCATIONS)) for k in (0, 1)]
+    rows = [
+        array(shares(frame[frame.left == k].Education_Level, EDUCATIONS))
+        for k in (0, 1)
+    ]
     put(f"pub(crate) const EDUCATION: [[f64; 7]; 2] = [{', '.join(rows)}];")
     put("\n/// Shares of silver, gold and platinum among the cards that are not blue.")
-    put(f"pub(crate) const TIER: [f64; 3] = {array(shares(frame[~frame.plain].Card_Category, TIERS))};")
-    plain = [frame[frame.plain & (frame.Income_Category == income)].Credit_Limit for income in INCOMES]
-    put("\n/// Shares of blue cards with the lowest limit and with the highest, by income band.")
-    put(f"pub(crate) const LIMIT_FLOOR: [f64; 6] = {array([(limits == LIMIT_FLOOR).mean() * FLOOR_START for limits in plain])};")
+    put(
+        f"pub(crate) const TIER: [f64; 3] = {array(shares(frame[~frame.plain].Card_Category, TIERS))};"
+    )
+    plain = [
+        frame[frame.plain & (frame.Income_Category == income)].Credit_Limit
+        for income in INCOMES
+    ]
+    put(
+        "\n/// Shares of blue cards with the lowest limit and with the highest, by income band."
+    )
+    put(
+        f"pub(crate) const LIMIT_FLOOR: [f64; 6] = {array([(limits == LIMIT_FLOOR).mean() * FLOOR_START for limits in plain])};"
+    )
     put("\n/// See [`LIMIT_FLOOR`].")
-    put(f"pub(crate) const LIMIT_CAP: [f64; 6] = {array([(limits == LIMIT_CAP).mean() for limits in plain])};")
-    put("\n/// Credit limits of blue cards between the two by income band, at the points of [`Quantiles`].")
-    rows = [array(quantiles(limits[(limits > LIMIT_FLOOR) & (limits < LIMIT_CAP)]), 0) for limits in plain]
+    put(
+        f"pub(crate) const LIMIT_CAP: [f64; 6] = {array([(limits == LIMIT_CAP).mean() for limits in plain])};"
+    )
+    put(
+        "\n/// Credit limits of blue cards between the two by income band, at the points of [`Quantiles`]."
+    )
+    rows = [
+        array(quantiles(limits[(limits > LIMIT_FLOOR) & (limits < LIMIT_CAP)]), 0)
+        for limits in plain
+    ]
     put(f"pub(crate) const PLAIN_LIMIT: [Quantiles; 6] = [{', '.join(rows)}];")
-    put("\n/// Credit limits of silver, gold and platinum cards by income band, at the points of [`ShortQuantiles`].")
-    rows = [array(quantiles(frame[~frame.plain & (frame.Income_Category == i)].Credit_Limit, SHORT_POINTS), 0) for i in INCOMES]
+    put(
+        "\n/// Credit limits of silver, gold and platinum cards by income band, at the points of [`ShortQuantiles`]."
+    )
+    rows = [
+        array(
+            quantiles(
+                frame[~frame.plain & (frame.Income_Category == i)].Credit_Limit,
+                SHORT_POINTS,
+            ),
+            0,
+        )
+        for i in INCOMES
+    ]
     put(f"pub(crate) const TIER_LIMIT: [ShortQuantiles; 6] = [{', '.join(rows)}];")
     put("\n/// Upper ends of the age bands of [`DEPENDENTS`]; the last band is open.")
     put(f"pub(crate) const AGE_BANDS: [f64; {len(AGE_BANDS)}] = {array(AGE_BANDS, 0)};")
     put("\n/// Shares of 0 to 5 dependants by age band.")
     band = np.digitize(frame.Customer_Age, AGE_BANDS, right=True)
-    rows = [array(shares(frame[band == k].Dependent_count, range(6))) for k in range(len(AGE_BANDS) + 1)]
-    put(f"pub(crate) const DEPENDENTS: [[f64; 6]; {len(AGE_BANDS) + 1}] = [{', '.join(rows)}];")
+    rows = [
+        array(shares(frame[band == k].Dependent_count, range(6)))
+        for k in range(len(AGE_BANDS) + 1)
+    ]
+    put(
+        f"pub(crate) const DEPENDENTS: [[f64; 6]; {len(AGE_BANDS) + 1}] = [{', '.join(rows)}];"
+    )
     spike = frame.Months_on_book == JOIN_SPIKE
-    put(f"\n/// Share of customers whose months on book are {JOIN_SPIKE} whatever their age: the real file has that spike.")
+    put(
+        f"\n/// Share of customers whose months on book are {JOIN_SPIKE} whatever their age: the real file has that spike."
+    )
     put(f"pub(crate) const JOIN_SPIKE_SHARE: f64 = {number(spike.mean() - 0.02, 4)};")
-    put("\n/// Age in years less months on book, of the others, at the points of [`Quantiles`].")
-    put(f"pub(crate) const AGE_LESS_MONTHS: Quantiles = "
-        f"{array(quantiles((frame.Customer_Age - frame.Months_on_book)[~spike]), 0)};")
+    put(
+        "\n/// Age in years less months on book, of the others, at the points of [`Quantiles`]."
+    )
+    put(
+        f"pub(crate) const AGE_LESS_MONTHS: Quantiles = "
+        f"{array(quantiles((frame.Customer_Age - frame.Months_on_book)[~spike]), 0)};"
+    )
+
 
 def segments(frame, put):
     groups = list(frame.groupby(["left", "band"]))
     put("//! The groups of customers the bank falls into. " + NOTE)
     put("\nuse crate::segment::Segment;")
     put("\n/// Every group; their shares sum to 1.")
-    put('#[expect(clippy::approx_constant, reason = "a number that looks like 1/pi is a measured one")]')
+    put(
+        '#[expect(clippy::approx_constant, reason = "a number that looks like 1/pi is a measured one")]'
+    )
     put(f"pub(crate) const SEGMENTS: [Segment; {len(groups)}] = [")
     for key, rows in groups:
         put(segment(NAMES[tuple(int(k) for k in key)], key[0], rows, len(frame)))
