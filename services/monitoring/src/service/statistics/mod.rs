@@ -1,0 +1,38 @@
+//! Drift statistics: pure functions, one statistic per file, each with its source, a worked number in its tests and its
+//! usual threshold as a constant beside the formula.
+//!
+//! Nothing here knows of windows, features or reports. Reference distributions come in the form in which the model
+//! artefact stores them: an [`Ecdf`] of distinct values with counts, or counts per bin or category.
+//!
+//! | question | statistic | default threshold |
+//! |---|---|---|
+//! | do two numeric samples differ? | [`ks::two_sample`] | [`ks::DEFAULT_ALPHA`], together with [`ks::DEFAULT_MINIMUM_D`] |
+//! | what could these sample sizes have seen at all? | [`power`] | |
+//! | which of many features drifted? | [`benjamini_hochberg`](benjamini_hochberg()) | [`DEFAULT_FALSE_DISCOVERY_RATE`] |
+//! | do two sets of category counts differ? | [`chi_squared::two_sample`] | [`chi_squared::DEFAULT_ALPHA`] |
+//! | by how much? | [`psi`](psi()), [`jensen_shannon`](jensen_shannon()), [`wasserstein`](wasserstein()) | beside each |
+//!
+//! Every p-value agrees with scipy's to 1e-9; `tests/fixtures/statistics` at the root of the workspace holds the numbers
+//! and the script that made them.
+
+mod benjamini_hochberg;
+pub mod chi_squared;
+mod counts;
+mod ecdf;
+mod error;
+#[cfg(test)]
+mod fixtures;
+mod jensen_shannon;
+pub mod kolmogorov;
+pub mod ks;
+mod ks_exact;
+pub mod power;
+mod psi;
+mod wasserstein;
+
+pub use benjamini_hochberg::{DEFAULT_FALSE_DISCOVERY_RATE, benjamini_hochberg};
+pub use ecdf::Ecdf;
+pub use error::StatisticsError;
+pub use jensen_shannon::{DEFAULT_JENSEN_SHANNON_THRESHOLD, jensen_shannon};
+pub use psi::{DEFAULT_PSI_THRESHOLD, PSI_SHARE_FLOOR, psi};
+pub use wasserstein::{DEFAULT_NORMED_WASSERSTEIN_THRESHOLD, Wasserstein, wasserstein};
