@@ -1,0 +1,196 @@
+//! The last steps: the artefact becomes a version, and the gate says whether the version becomes champion.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_records::{layout, model_manifest};
+
+use super::data::Split;
+use super::error::StepError;
+use super::job::{Job, Made};
+use super::learn;
+use crate::service::fitting::Candidate;
+use crate::service::registry::{
+    Batch, Decision, Evidence, FinishedVersion, Promotion, RegistryError, TrackedEnd, TrackedRun, VersionId,
+};
+use crate::service::runs::{Input, StepName};
+
+/// What the champion log says of a promotion.
+const NOTE: &str = "accepted by the gate";
+
+/// Brings the run, its parameters and metrics to the registry, and the artefact to the blob store as the run's version.
+pub(super) async fn register(job: &Job, split: &Split, candidate: &Candidate) -> Result<Made<VersionId>, StepError> {
+    let (registry, model) = (&job.parts.registry, &job.request.model);
+    registry.open_run(&tracked(job)).await?;
+    let batch = Batch {
+        params: learn::parameters(job)?,
+        metrics: job.result().metrics,
+        tags: [
+            ("holdfast.training_snapshot", split.training.to_string()),
+            ("holdfast.test_snapshot", split.test.to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into(),
+        at: job.parts.clock.now(),
+    };
+    registry.log(&job.id, &batch).await?;
+    job.progress(StepName::Register, 0.3, "parameters and metrics are logged")
+        .await?;
+
+    let reserved = registry.reserve(model, &job.id, &job.request.requested_by).await?;
+    let expected = layout::model_key(model, reserved.version);
+    if reserved.artifact_key != expected {
+        return Err(StepError::Registry(RegistryError::Refused {
+            doing: "reserve a version",
+            why: format!("the artefact is to go to {}, not to {expected}", reserved.artifact_key),
+        }));
+    }
+    let bytes = Bytes::from(candidate.artifact.clone());
+    let digest = model_manifest::write_artifact(&*job.parts.blobs, model, reserved.version, bytes).await?;
+    job.progress(StepName::Register, 0.7, "the artefact is stored").await?;
+    let finished = FinishedVersion {
+        id: VersionId {
+            model: model.clone(),
+            version: reserved.version,
+            artifact_digest: digest,
+        },
+        family: candidate.model.origin().family.name(),
+        training: split.training,
+        test: split.test,
+    };
+    registry.finish(&finished).await?;
+    job.note(|result| {
+        result.version = Some(reserved.version.0);
+        result.artifact_digest = Some(digest);
+    })
+    .await?;
+    Ok(Made {
+        message: format!("version {} of {model}", reserved.version),
+        value: finished.id,
+    })
+}
+
+fn tracked(job: &Job) -> TrackedRun {
+    let request = &job.request;
+    let input = match request.input {
+        Input::Snapshot { .. } => "snapshot",
+        Input::Database => "database",
+        Input::Window { .. } => "window",
+    };
+    let tags = [
+        ("holdfast.trigger", request.trigger.name()),
+        ("holdfast.requested_by", request.requested_by.as_str()),
+        ("holdfast.report_id", request.report_id.as_str()),
+        ("holdfast.input", input),
+        ("holdfast.model", request.model.as_str()),
+    ];
+    let tags = tags.into_iter().filter(|(_, value)| !value.is_empty());
+    // The end of an id is its random part.
+    let short: String = job.id.as_str().chars().skip(28).collect();
+    TrackedRun {
+        id: job.id.clone(),
+        experiment: request.model.to_string(),
+        name: format!("{}-{short}", request.preset),
+        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+    }
+}
+
+/// Brings the evidence before the gate and, if it accepts and that is wanted, makes the version champion. When another version became champion
+/// meanwhile, the candidate is measured against that one, once.
+pub(super) async fn gate(
+    job: &Job,
+    split: &Arc<Split>,
+    candidate: &Arc<Candidate>,
+    evidence: Evidence,
+    id: &VersionId,
+) -> Result<Made<()>, StepError> {
+    let mut measured_again = BTreeMap::new();
+    let mut decision = decide(job, id, &evidence).await?;
+    let mut promotion = promote(job, id, &decision).await?;
+    if promotion == Some(Promotion::LostRace) {
+        tracing::info!(
+            generation = decision.champion_generation.0,
+            "champion changed meanwhile, measuring against the new one"
+        );
+        job.progress(
+            StepName::Gate,
+            0.5,
+            "the champion changed meanwhile: measured against the new one",
+        )
+        .await?;
+        let again = learn::evidence(job, split, candidate).await?;
+        measured_again = learn::named_metrics(split, candidate, &again);
+        job.note(|result| result.metrics = measured_again.clone()).await?;
+        decision = decide(job, id, &again).await?;
+        promotion = promote(job, id, &decision).await?;
+    }
+    let message = conclude(job, id, &decision, promotion).await?;
+    let result = job.result();
+    let tags: BTreeMap<String, String> = [
+        ("holdfast.version", id.version.to_string()),
+        ("holdfast.accepted", result.accepted.to_string()),
+        ("holdfast.promoted", result.promoted.to_string()),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    let batch = Batch {
+        metrics: measured_again,
+        tags,
+        at: job.parts.clock.now(),
+        ..Batch::default()
+    };
+    job.parts.registry.log(&job.id, &batch).await?;
+    job.parts.registry.close_run(&job.id, TrackedEnd::Finished).await?;
+    Ok(Made { value: (), message })
+}
+
+async fn decide(job: &Job, id: &VersionId, evidence: &Evidence) -> Result<Decision, StepError> {
+    let decision = job.parts.registry.evaluate(id, evidence).await?;
+    let (accepted, failed_checks) = (decision.accepted, decision.failed_checks.clone());
+    job.note(|result| {
+        result.accepted = accepted;
+        result.failed_checks = failed_checks;
+    })
+    .await?;
+    Ok(decision)
+}
+
+/// `None` when nothing is to be promoted.
+async fn promote(job: &Job, id: &VersionId, decision: &Decision) -> Result<Option<Promotion>, StepError> {
+    if !(decision.accepted && job.request.promote) {
+        return Ok(None);
+    }
+    let promoted = job
+        .parts
+        .registry
+        .promote(id, decision.champion_generation, NOTE)
+        .await?;
+    Ok(Some(promoted))
+}
+
+/// Notes how it ended, and says so.
+async fn conclude(
+    job: &Job,
+    id: &VersionId,
+    decision: &Decision,
+    promotion: Option<Promotion>,
+) -> Result<String, StepError> {
+    let version = id.version;
+    Ok(match promotion {
+        Some(Promotion::Won(generation)) => {
+            job.note(|result| {
+                result.promoted = true;
+                result.generation = generation.0;
+            })
+            .await?;
+            format!("version {version} is champion, generation {generation}")
+        }
+        Some(Promotion::LostRace) => {
+            // It is still good; whoever wants it can promote it by hand.
+            format!("version {version} is accepted and not champion: the champion changed twice meanwhile")
+        }
+        None if decision.accepted => format!("version {version} is accepted and not promoted, as asked for"),
+        None => format!("version {version} is rejected: {}", decision.failed_checks.join("; ")),
+    })
+}
