@@ -23,7 +23,7 @@ pub struct GatePolicy {
     pub window_margin: f64,
     /// Highest expected calibration error, 0 to 1.
     pub max_calibration_error: f64,
-    /// How far the ROC-AUC of a group may lie below that of all rows, 0 to 1.
+    /// How far the ROC-AUC of a group, at the upper end of its 95 % interval, may lie below that of all rows, 0 to 1.
     pub max_slice_gap: f64,
     /// Least test rows of customers who left.
     pub min_positives: u64,

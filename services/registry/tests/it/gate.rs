@@ -187,6 +187,17 @@ async fn a_bad_group_and_a_bad_calibration_stop_a_model() {
         ..evaluation(0.99)
     };
     assert_eq!(failed(&registry.decide(1, uneven).await), ["slices"]);
+    // The same ROC-AUC in a group so small that its interval reaches the others is no evidence.
+    let mut uncertain = slice(0.8, false);
+    uncertain.quality = Some(wire::Quality {
+        roc_auc_upper: 0.96,
+        ..quality(0.8)
+    });
+    let unsure = wire::Evaluation {
+        slices: vec![uncertain],
+        ..evaluation(0.99)
+    };
+    assert!(registry.decide(1, unsure).await.accepted);
     let small = wire::Evaluation {
         slices: vec![slice(0.1, true)],
         ..evaluation(0.99)

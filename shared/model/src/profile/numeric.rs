@@ -83,6 +83,13 @@ impl NumericProfile {
         self.counts.iter().sum()
     }
 
+    /// Rows with and without a value; `None` beyond 2^64, which only damaged counts add up to.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        self.counts
+            .iter()
+            .try_fold(self.missing, |sum, count| sum.checked_add(*count))
+    }
+
     /// Inner edges of the frozen bins.
     pub fn bin_edges(&self) -> &[f64] {
         &self.bin_edges
@@ -189,11 +196,7 @@ impl NumericProfile {
         if self.counts.contains(&0) {
             return invalid("counts", "a value that no row has".to_owned());
         }
-        let total = self
-            .counts
-            .iter()
-            .try_fold(self.missing, |sum, count| sum.checked_add(*count));
-        if total != Some(rows) {
+        if self.rows() != Some(rows) {
             return invalid("counts", format!("they and the missing do not add up to {rows} rows"));
         }
         if self.bin_edges.len() as u64 > DECILE_EDGES {

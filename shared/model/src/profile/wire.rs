@@ -35,12 +35,11 @@ impl ReferenceProfile {
             features.push(read.map_err(|error| error.inside(&format!("features[{index}]")))?);
         }
         let score = NumericProfile::from_wire(message.score.unwrap_or_default());
-        // A profile that was made before there was a model has no scores at all.
-        let scored = if score == NumericProfile::default() {
-            0
-        } else {
-            message.rows
-        };
+        // Fewer rows than there are may be scored: those that the model has not learnt from, or none before there is a model.
+        let scored = score
+            .rows()
+            .filter(|scored| *scored <= message.rows)
+            .ok_or_else(|| InvalidPart::new("score.counts", format!("more scores than {} rows", message.rows)))?;
         score.validate(scored).map_err(|error| error.inside("score"))?;
         Ok(Self {
             rows: message.rows,
