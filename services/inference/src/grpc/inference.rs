@@ -1,0 +1,228 @@
+//! `InferenceService`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use holdfast_api::common::v1::Customer;
+use holdfast_api::inference::v1 as wire;
+use holdfast_api::inference::v1::inference_service_server::InferenceService;
+use holdfast_api::time;
+use holdfast_chassis::error::{Fault, FieldViolation};
+use holdfast_chassis::telemetry::current_trace_id;
+use holdfast_domain::Feature;
+use jiff::Timestamp;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{convert, status};
+use crate::error::{Error, Result};
+use crate::service::predict::{Checked, Envelope, Naming, Predictor};
+use crate::service::prediction_log::PredictionLog;
+use crate::service::status::StatusBoard;
+
+/// Who answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Replica {
+    /// Its name.
+    pub(crate) name: String,
+    /// When its process started.
+    pub(crate) started_at: Timestamp,
+}
+
+/// `InferenceService` over [`Predictor`].
+#[derive(Clone, Debug)]
+pub(crate) struct InferenceAdapter {
+    predictor: Arc<Predictor>,
+    log: Arc<PredictionLog>,
+    board: StatusBoard,
+    replica: Replica,
+    stream_window: usize,
+}
+
+impl InferenceAdapter {
+    /// The adapter; at most `stream_window` requests of a stream are worked on at once.
+    pub(crate) fn new(
+        predictor: Arc<Predictor>,
+        log: Arc<PredictionLog>,
+        board: StatusBoard,
+        replica: Replica,
+        stream_window: usize,
+    ) -> Self {
+        Self {
+            predictor,
+            log,
+            board,
+            replica,
+            stream_window,
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl InferenceService for InferenceAdapter {
+    async fn predict(&self, request: Request<wire::PredictRequest>) -> Result<Response<wire::PredictResponse>, Status> {
+        let answer = predict_one(&self.predictor, request.into_inner())
+            .await
+            .map_err(status)?;
+        Ok(Response::new(answer))
+    }
+
+    async fn predict_batch(
+        &self,
+        request: Request<wire::PredictBatchRequest>,
+    ) -> Result<Response<wire::PredictBatchResponse>, Status> {
+        let request = request.into_inner();
+        let envelope = Envelope {
+            request_id: request.request_id,
+            explain: request.explain,
+            trace_id: current_trace_id(),
+            naming: Naming::Indexed,
+        };
+        let checked = self
+            .predictor
+            .check(request.customers.iter().map(convert::fields), envelope)
+            .map_err(status)?;
+        let answer = self.predictor.predict(checked).await.map_err(status)?;
+        let serving = answer.served_by;
+        let predictions = answer
+            .predictions
+            .into_iter()
+            .map(|prediction| convert::prediction(prediction, &serving));
+        Ok(Response::new(wire::PredictBatchResponse {
+            predictions: predictions.collect(),
+            served_by: Some(convert::served(&serving)),
+            request_id: answer.request_id,
+        }))
+    }
+
+    type PredictStreamStream = Pin<Box<dyn Stream<Item = Result<wire::PredictStreamResponse, Status>> + Send>>;
+
+    /// A request that is refused ends the stream; the status says which one it was, counted from 0.
+    async fn predict_stream(
+        &self,
+        request: Request<Streaming<wire::PredictStreamRequest>>,
+    ) -> Result<Response<Self::PredictStreamStream>, Status> {
+        let predictor = Arc::clone(&self.predictor);
+        let answers = request.into_inner().enumerate().map(move |(index, message)| {
+            let predictor = Arc::clone(&predictor);
+            async move {
+                let request = message?.predict.unwrap_or_default();
+                match predict_one(&predictor, request).await {
+                    Ok(answer) => Ok(wire::PredictStreamResponse { predict: Some(answer) }),
+                    Err(error) => Err(Fault::from(error).with("message_index", index).into()),
+                }
+            }
+        });
+        // Nothing follows a status on the wire.
+        let mut failed = false;
+        let answers = answers.buffered(self.stream_window).take_while(move |answer| {
+            let goes_on = !failed;
+            failed = answer.is_err();
+            std::future::ready(goes_on)
+        });
+        Ok(Response::new(Box::pin(answers.into_stream())))
+    }
+
+    async fn explain(&self, request: Request<wire::ExplainRequest>) -> Result<Response<wire::ExplainResponse>, Status> {
+        let checked = check_one(
+            &self.predictor,
+            request.into_inner().customer.as_ref(),
+            Envelope::default(),
+        )
+        .map_err(status)?;
+        let explained = self.predictor.explain(&checked).map_err(status)?;
+        let serving = explained.served_by;
+        let contribution = |feature: Feature| wire::Contribution {
+            feature: feature.name().to_owned(),
+            contribution: explained.explanation.contribution(feature),
+        };
+        Ok(Response::new(wire::ExplainResponse {
+            base_value: explained.explanation.base,
+            margin: explained.explanation.margin,
+            contributions: serving
+                .model
+                .signature()
+                .inputs
+                .iter()
+                .map(|input| contribution(input.feature))
+                .collect(),
+            prediction: Some(convert::prediction(explained.prediction, &serving)),
+            served_by: Some(convert::served(&serving)),
+        }))
+    }
+
+    async fn get_model(&self, _: Request<wire::GetModelRequest>) -> Result<Response<wire::GetModelResponse>, Status> {
+        let serving = self.predictor.serving().map_err(status)?;
+        let origin = serving.model.origin();
+        Ok(Response::new(wire::GetModelResponse {
+            served: Some(convert::served(&serving)),
+            family: origin.family.name().to_owned(),
+            threshold: serving.model.threshold(),
+            signature: serving
+                .model
+                .signature()
+                .inputs
+                .iter()
+                .map(convert::signature)
+                .collect(),
+            run_id: origin.run_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            serving_since: Some(time::to_wire(serving.since)),
+        }))
+    }
+
+    async fn get_replica_status(
+        &self,
+        _: Request<wire::GetReplicaStatusRequest>,
+    ) -> Result<Response<wire::GetReplicaStatusResponse>, Status> {
+        let state = self.board.now();
+        Ok(Response::new(wire::GetReplicaStatusResponse {
+            replica: self.replica.name.clone(),
+            serving: state.serving.as_ref().map(|(target, _)| convert::served_target(target)),
+            serving_since: state.serving.as_ref().map(|(_, since)| time::to_wire(*since)),
+            last_reload_ms: state.last_reload.as_secs_f64() * 1_000.0,
+            last_failure: state.last_failure.map(convert::load_failure),
+            registry_connected: state.registry_connected,
+            prediction_log: Some(convert::log_status(self.log.status())),
+            started_at: Some(time::to_wire(self.replica.started_at)),
+        }))
+    }
+
+    async fn flush_prediction_log(
+        &self,
+        _: Request<wire::FlushPredictionLogRequest>,
+    ) -> Result<Response<wire::FlushPredictionLogResponse>, Status> {
+        self.log.flush().await.map_err(|error| status(error.into()))?;
+        let prediction_log = Some(convert::log_status(self.log.status()));
+        Ok(Response::new(wire::FlushPredictionLogResponse { prediction_log }))
+    }
+}
+
+fn check_one(predictor: &Predictor, customer: Option<&Customer>, envelope: Envelope) -> Result<Checked> {
+    let Some(customer) = customer else {
+        let error = Error::Invalid(vec![FieldViolation::new("customer", "required", "must be set")]);
+        predictor.refused(&error, 1);
+        return Err(error);
+    };
+    predictor.check([customer].into_iter().map(convert::fields), envelope)
+}
+
+async fn predict_one(predictor: &Predictor, request: wire::PredictRequest) -> Result<wire::PredictResponse> {
+    let envelope = Envelope {
+        request_id: request.request_id,
+        explain: request.explain,
+        trace_id: current_trace_id(),
+        naming: Naming::Single,
+    };
+    let checked = check_one(predictor, request.customer.as_ref(), envelope)?;
+    let answer = predictor.predict(checked).await?;
+    let serving = answer.served_by;
+    Ok(wire::PredictResponse {
+        prediction: answer
+            .predictions
+            .into_iter()
+            .next()
+            .map(|prediction| convert::prediction(prediction, &serving)),
+        served_by: Some(convert::served(&serving)),
+        request_id: answer.request_id,
+    })
+}

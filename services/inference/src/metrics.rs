@@ -1,0 +1,314 @@
+//! Every metric of the inference service.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use holdfast_chassis::metrics::{Counter, EncodeLabelSet, Family, Gauge, Histogram, MetricsRegistry, Unit};
+use holdfast_domain::Feature;
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::histogram::Histogram as ValueHistogram;
+
+/// How a customer that was to be scored was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With a score.
+    Ok,
+    /// With the rules it breaks.
+    Invalid,
+    /// There was no champion.
+    NoChampion,
+    /// The prediction log could not take it, or the replica was too busy.
+    Refused,
+}
+
+/// Where a load failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading the artefact.
+    Download,
+    /// Comparing its digest with the champion log's.
+    Digest,
+    /// Decoding it.
+    Decode,
+    /// Scoring its golden rows.
+    Golden,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeatureLabels {
+    feature: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ModelLabels {
+    model: String,
+    version: String,
+    digest: String,
+}
+
+const OUTCOMES: [Outcome; 4] = [Outcome::Ok, Outcome::Invalid, Outcome::NoChampion, Outcome::Refused];
+const STAGES: [Stage; 4] = [Stage::Download, Stage::Digest, Stage::Decode, Stage::Golden];
+
+impl Outcome {
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Invalid => "invalid",
+            Self::NoChampion => "no_champion",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl Stage {
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Download => "download",
+            Self::Digest => "digest",
+            Self::Decode => "decode",
+            Self::Golden => "golden",
+        }
+    }
+}
+
+/// The metrics; clones are the same ones.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    outcomes: [Counter; OUTCOMES.len()],
+    failures: [Counter; STAGES.len()],
+    out_of_domain: Arc<Vec<Counter>>,
+    model_info: Family<ModelLabels, Gauge>,
+    /// Time to answer a request, validation and log included.
+    pub duration: Histogram,
+    /// Scores given.
+    pub score: ValueHistogram,
+    /// 1 while a model serves.
+    pub model_loaded: Gauge,
+    /// Generation of the model in service.
+    pub model_generation: Gauge,
+    /// From the notice of a champion to its service.
+    pub reload: Histogram,
+    /// 1 while the subscription stands.
+    pub registry_connected: Gauge,
+    /// The prediction log.
+    pub log: LogMetrics,
+}
+
+/// Metrics of the prediction log.
+#[derive(Clone, Debug)]
+pub struct LogMetrics {
+    /// Records acknowledged.
+    pub acknowledged: Counter,
+    /// Records in the blob store.
+    pub uploaded: Counter,
+    /// Records dropped at the limit.
+    pub dropped: Counter,
+    /// Records whose predictions were refused.
+    pub refused: Counter,
+    /// Records that a damaged spool lost.
+    pub damaged: Counter,
+    /// Uploads that failed and are tried again.
+    pub upload_failures: Counter,
+    /// Bytes on local disk.
+    pub spool_bytes: Gauge,
+    /// Records on local disk.
+    pub spooled: Gauge,
+    /// Since when the oldest segment is on local disk.
+    pub oldest: Age,
+}
+
+impl Metrics {
+    /// Registers all of them; every series exists from now on.
+    pub fn register(registry: &MetricsRegistry) -> Self {
+        let name = |what: &str| format!("holdfast_inference_{what}");
+        let outcomes = registry.counters(
+            &name("predictions"),
+            "Customers that were to be scored, by how they were answered",
+            Unit::None,
+            OUTCOMES.map(|outcome| OutcomeLabels {
+                outcome: outcome.name(),
+            }),
+        );
+        let failures = registry.counters(
+            &name("model_load_failures"),
+            "Champions that could not be loaded, by where it failed; the champion before serves on",
+            Unit::None,
+            STAGES.map(|stage| StageLabels { stage: stage.name() }),
+        );
+        let labels = Feature::ALL.map(|feature| FeatureLabels {
+            feature: feature.name(),
+        });
+        let help = "Scored values that training did not see, by feature";
+        let out_of_domain = registry.counters(&name("out_of_domain"), help, Unit::None, labels.clone());
+        Self {
+            outcomes: OUTCOMES.map(|outcome| {
+                outcomes.get_or_create_owned(&OutcomeLabels {
+                    outcome: outcome.name(),
+                })
+            }),
+            failures: STAGES.map(|stage| failures.get_or_create_owned(&StageLabels { stage: stage.name() })),
+            out_of_domain: Arc::new(
+                labels
+                    .iter()
+                    .map(|labels| out_of_domain.get_or_create_owned(labels))
+                    .collect(),
+            ),
+            model_info: registry.gauges(
+                &name("model_info"),
+                "Always 1; the labels name the model in service",
+                Unit::None,
+                [],
+            ),
+            duration: registry.histogram(
+                &name("prediction_duration"),
+                "Time to answer a request for predictions, its log included",
+            ),
+            score: registry.register(
+                &name("prediction_score"),
+                "Probabilities of attrition given",
+                Unit::None,
+                ValueHistogram::new((1..=20).map(|step| f64::from(step) / 20.0)),
+            ),
+            model_loaded: registry.gauge(&name("model_loaded"), "1 while a model serves, else 0", Unit::None),
+            model_generation: registry.gauge(
+                &name("model_generation"),
+                "Generation of the champion log under which the model serves; 0 without one",
+                Unit::None,
+            ),
+            reload: registry.histogram(
+                &name("model_reload_duration"),
+                "From the notice of a new champion to its service",
+            ),
+            registry_connected: registry.gauge(
+                &name("registry_connected"),
+                "1 while the subscription to the registry stands, else 0",
+                Unit::None,
+            ),
+            log: LogMetrics::register(registry),
+        }
+    }
+
+    /// Counts `rows` customers by how they were answered.
+    pub fn answered(&self, outcome: Outcome, rows: usize) {
+        let place = OUTCOMES.iter().position(|known| *known == outcome).unwrap_or_default();
+        self.outcomes[place].inc_by(rows as u64);
+    }
+
+    /// Counts a failed load.
+    pub fn load_failed(&self, stage: Stage) {
+        let place = STAGES.iter().position(|known| *known == stage).unwrap_or_default();
+        self.failures[place].inc();
+    }
+
+    /// Counts a value that training did not see.
+    pub fn out_of_domain(&self, feature: Feature) {
+        if let Some(counter) = self.out_of_domain.get(feature.index()) {
+            counter.inc();
+        }
+    }
+
+    /// Names the model in service.
+    pub fn serves(&self, model: &str, version: u32, digest: &str, generation: u64) {
+        self.model_info.clear();
+        let labels = ModelLabels {
+            model: model.to_owned(),
+            version: version.to_string(),
+            digest: digest.to_owned(),
+        };
+        self.model_info.get_or_create(&labels).set(1);
+        self.model_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.model_loaded.set(1);
+    }
+}
+
+impl LogMetrics {
+    fn register(registry: &MetricsRegistry) -> Self {
+        let name = |what: &str| format!("holdfast_inference_prediction_log_{what}");
+        let counter = |what: &str, help: &str| registry.counter(&name(what), help, Unit::None);
+        Self {
+            acknowledged: counter(
+                "acknowledged_records",
+                "Records in the spool when their predictions were answered",
+            ),
+            uploaded: counter("uploaded_records", "Records brought into the blob store"),
+            dropped: counter(
+                "dropped_records",
+                "Records dropped because the spool was full and set to drop",
+            ),
+            refused: counter(
+                "refused_records",
+                "Records whose predictions were refused because they could not be logged",
+            ),
+            damaged: counter("damaged_records", "Records in the spool that could not be read back"),
+            upload_failures: counter(
+                "upload_failures",
+                "Uploads of a segment that failed and are tried again",
+            ),
+            spool_bytes: registry.gauge(
+                "holdfast_inference_spool",
+                "Bytes of the prediction log on local disk",
+                Unit::Bytes,
+            ),
+            spooled: registry.gauge(
+                "holdfast_inference_spool_records",
+                "Records of the prediction log on local disk",
+                Unit::None,
+            ),
+            oldest: registry.register(
+                &name("oldest_segment_age"),
+                "Age of the oldest segment of the prediction log that is on local disk only; 0 without one",
+                Unit::Seconds,
+                Age::default(),
+            ),
+        }
+    }
+}
+
+/// A gauge that shows the seconds since a moment, computed when it is scraped. Clones are the same gauge.
+#[derive(Clone, Default)]
+pub struct Age(Arc<Mutex<Option<Instant>>>);
+
+impl Age {
+    /// Counts from `moment`; `None` shows 0.
+    pub fn since(&self, moment: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    }
+
+    /// The age now.
+    pub fn elapsed(&self) -> Duration {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .map_or(Duration::ZERO, |moment| moment.elapsed())
+    }
+}
+
+impl fmt::Debug for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Age").field(&self.elapsed()).finish()
+    }
+}
+
+impl EncodeMetric for Age {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        encoder.encode_gauge(&self.elapsed().as_secs_f64())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Gauge
+    }
+}

@@ -1,0 +1,14 @@
+//! The logic of inference: which model serves, how it is replaced, how predictions are made and logged. No wire types.
+
+pub mod identity;
+pub mod last_good;
+pub mod loader;
+pub mod out_of_domain;
+pub mod predict;
+pub mod prediction_log;
+pub mod registry;
+pub mod reporter;
+pub mod serving;
+pub mod status;
+pub mod subscription;
+pub mod target;

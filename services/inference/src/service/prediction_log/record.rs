@@ -1,0 +1,251 @@
+//! One record of the spool as bytes, format 1.
+//!
+//! All numbers are little-endian. Categories are kept as text, never as codes: a code means nothing to a later build
+//! with another schema.
+//!
+//! ```text
+//! u8  flags: 1 customer key, 2 trace id, 4 label
+//! u32 row index   i64 event time, microseconds   [i64 customer key]
+//! u32 version     u64 generation    f64 score    f64 threshold    u32 latency, microseconds
+//! text request id   text model   [text trace id]              text: u8 length, UTF-8
+//! u32 which of the nineteen features are there, bit = feature index
+//!     for each of these: f64, or text for a category           "?": not listed, text unknown
+//! ```
+
+use holdfast_domain::{
+    CustomerKey, Feature, FeatureKind, FeatureVector, Generation, ModelName, ModelVersion, Schema, UNKNOWN_CATEGORY,
+};
+use holdfast_records::prediction::{PredictionRecord, UnlistedCategory};
+use jiff::Timestamp;
+
+const HAS_KEY: u8 = 1;
+const HAS_TRACE: u8 = 2;
+const LABEL: u8 = 4;
+const UNLISTED: &str = "?";
+/// Longest text, in bytes; a longer one is cut.
+const LONGEST_TEXT: usize = u8::MAX as usize;
+
+/// Appends the record to `out`.
+pub(crate) fn encode(record: &PredictionRecord, schema: &Schema, out: &mut Vec<u8>) {
+    let mut flags = 0;
+    for (bit, set) in [
+        (HAS_KEY, record.customer_key.is_some()),
+        (HAS_TRACE, record.trace_id.is_some()),
+        (LABEL, record.label),
+    ] {
+        flags |= if set { bit } else { 0 };
+    }
+    out.push(flags);
+    out.extend(record.row_index.to_le_bytes());
+    out.extend(record.event_time.as_microsecond().to_le_bytes());
+    if let Some(CustomerKey(key)) = record.customer_key {
+        out.extend(key.to_le_bytes());
+    }
+    out.extend(record.version.0.to_le_bytes());
+    out.extend(record.generation.0.to_le_bytes());
+    out.extend(record.score.to_le_bytes());
+    out.extend(record.threshold.to_le_bytes());
+    out.extend(record.latency_us.to_le_bytes());
+    text(&record.request_id, out);
+    text(record.model.as_str(), out);
+    if let Some(trace) = &record.trace_id {
+        text(trace, out);
+    }
+    let present = |feature: &Feature| record.features.get(*feature).is_some();
+    let mask = Feature::ALL
+        .iter()
+        .filter(|feature| present(feature))
+        .fold(0_u32, |mask, feature| mask | 1 << feature.index());
+    out.extend(mask.to_le_bytes());
+    for feature in Feature::ALL {
+        match (record.features.get(feature), feature.kind()) {
+            (None, _) => {}
+            (Some(value), FeatureKind::Numeric) => out.extend(value.to_le_bytes()),
+            (Some(code), FeatureKind::Categorical) => text(category(record, schema, feature, code), out),
+        }
+    }
+}
+
+fn category<'a>(record: &'a PredictionRecord, schema: &'a Schema, feature: Feature, code: f64) -> &'a str {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "codes are small whole numbers"
+    )]
+    let name = (code >= 0.0)
+        .then(|| schema.category_name(feature, code as usize))
+        .flatten();
+    let kept = || {
+        record
+            .unlisted
+            .iter()
+            .find(|unlisted| unlisted.feature == feature)
+            .map(|unlisted| unlisted.text.as_str())
+    };
+    name.or_else(kept).unwrap_or(UNLISTED)
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    let text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
+    out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Reads a record back; `None` for bytes that are none.
+pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Option<PredictionRecord> {
+    let mut rest = Bytes(bytes);
+    let flags = rest.take(1)?[0];
+    let row_index = u32::from_le_bytes(rest.array()?);
+    let event_time = Timestamp::from_microsecond(i64::from_le_bytes(rest.array()?)).ok()?;
+    let customer_key = if flags & HAS_KEY == 0 {
+        None
+    } else {
+        Some(CustomerKey(i64::from_le_bytes(rest.array()?)))
+    };
+    let version = ModelVersion(u32::from_le_bytes(rest.array()?));
+    let generation = Generation(u64::from_le_bytes(rest.array()?));
+    let score = f64::from_le_bytes(rest.array()?);
+    let threshold = f64::from_le_bytes(rest.array()?);
+    let latency_us = u32::from_le_bytes(rest.array()?);
+    let request_id = rest.text()?.to_owned();
+    let model = ModelName::parse(rest.text()?).ok()?;
+    let trace_id = if flags & HAS_TRACE == 0 {
+        None
+    } else {
+        Some(rest.text()?.to_owned())
+    };
+    let mask = u32::from_le_bytes(rest.array()?);
+    let mut features = FeatureVector::MISSING;
+    let mut unlisted = Vec::new();
+    for feature in Feature::ALL
+        .into_iter()
+        .filter(|feature| mask & 1 << feature.index() != 0)
+    {
+        let value = match feature.kind() {
+            FeatureKind::Numeric => f64::from_le_bytes(rest.array()?),
+            FeatureKind::Categorical => {
+                let name = rest.text()?;
+                match schema.category_code(feature, name) {
+                    #[expect(clippy::cast_precision_loss, reason = "a schema lists a handful of categories")]
+                    Some(code) => code as f64,
+                    None => {
+                        if name != UNLISTED {
+                            unlisted.push(UnlistedCategory {
+                                feature,
+                                text: name.to_owned(),
+                            });
+                        }
+                        UNKNOWN_CATEGORY
+                    }
+                }
+            }
+        };
+        features.set(feature, value);
+    }
+    rest.0.is_empty().then_some(PredictionRecord {
+        request_id,
+        row_index,
+        event_time,
+        customer_key,
+        model,
+        version,
+        generation,
+        features,
+        unlisted,
+        score,
+        label: flags & LABEL != 0,
+        threshold,
+        latency_us,
+        trace_id,
+    })
+}
+
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = usize::from(self.take(1)?[0]);
+        std::str::from_utf8(self.take(length)?).ok()
+    }
+}
+
+#[cfg(test)]
+pub(super) fn sample(row: u32, schema: &Schema) -> PredictionRecord {
+    let mut features = FeatureVector::MISSING;
+    features.set(Feature::CreditLimit, 12_691.0 + f64::from(row));
+    features.set(
+        Feature::Gender,
+        schema.category_code(Feature::Gender, "F").unwrap() as f64,
+    );
+    features.set(Feature::CardCategory, UNKNOWN_CATEGORY);
+    features.set(Feature::AvgUtilizationRatio, 0.061);
+    PredictionRecord {
+        request_id: format!("request-{row}"),
+        row_index: row,
+        event_time: Timestamp::from_microsecond(1_700_000_000_123_456 + i64::from(row)).unwrap(),
+        customer_key: row.is_multiple_of(2).then_some(CustomerKey(768_805_383)),
+        model: ModelName::parse("churn").unwrap(),
+        version: ModelVersion(3),
+        generation: Generation(5),
+        features,
+        unlisted: vec![UnlistedCategory {
+            feature: Feature::CardCategory,
+            text: "Titanium".to_owned(),
+        }],
+        score: 0.1 + 0.2,
+        label: row.is_multiple_of(3),
+        threshold: 0.5,
+        latency_us: 137,
+        trace_id: row
+            .is_multiple_of(2)
+            .then(|| "4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_reads_back_as_it_was() {
+        let schema = Schema::embedded();
+        for row in 0..6 {
+            let record = sample(row, schema);
+            let mut bytes = Vec::new();
+            encode(&record, schema, &mut bytes);
+            assert_eq!(decode(&bytes, schema), Some(record));
+        }
+    }
+
+    #[test]
+    fn a_record_cut_anywhere_is_none() {
+        let schema = Schema::embedded();
+        let mut bytes = Vec::new();
+        encode(&sample(0, schema), schema, &mut bytes);
+        for cut in 0..bytes.len() {
+            assert_eq!(decode(&bytes[..cut], schema), None);
+        }
+        bytes.push(0);
+        assert_eq!(decode(&bytes, schema), None, "and with bytes behind it");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let schema = Schema::embedded();
+        let mut record = sample(0, schema);
+        record.unlisted[0].text = "ü".repeat(200);
+        let mut bytes = Vec::new();
+        encode(&record, schema, &mut bytes);
+        assert_eq!(decode(&bytes, schema).unwrap().unlisted[0].text, "ü".repeat(127));
+    }
+}

@@ -1,0 +1,231 @@
+//! A segment file of the spool: a header, then frames.
+//!
+//! ```text
+//! header  "HFSPOOL\n"  u32 format version  u8 length, replica  u32 CRC-32C of all of this
+//! frame   u32 length of the payload  u32 CRC-32C of the length's four bytes and the payload   payload: one record
+//! ```
+//!
+//! The file's name is its sequence number. A frame that the process died over has a length or a checksum that does not
+//! hold: that is where a torn segment is cut.
+
+use std::path::{Path, PathBuf};
+
+use holdfast_domain::Schema;
+use holdfast_records::Slug;
+use holdfast_records::prediction::PredictionRecord;
+
+use super::record;
+
+/// The format written today.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: &[u8; 8] = b"HFSPOOL\n";
+const FRAME_HEADER_BYTES: usize = 8;
+/// No record comes near this; a length above it is damage.
+const LONGEST_PAYLOAD: usize = 1 << 16;
+const EXTENSION: &str = "seg";
+
+/// The path of a segment.
+pub(crate) fn path(directory: &Path, sequence: u64) -> PathBuf {
+    directory.join(format!("{sequence:020}.{EXTENSION}"))
+}
+
+/// The sequence number in a segment's path; `None` for any other file.
+pub(crate) fn sequence_of(path: &Path) -> Option<u64> {
+    let is_segment = path.extension().is_some_and(|extension| extension == EXTENSION);
+    let stem = path.file_stem()?.to_str()?;
+    (is_segment && stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit())).then(|| stem.parse().ok())?
+}
+
+/// The header of a replica's segment.
+pub(crate) fn header(replica: &Slug) -> Vec<u8> {
+    let name = replica.as_str().as_bytes();
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(FORMAT_VERSION.to_le_bytes());
+    bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+    bytes.extend(name);
+    bytes.extend(crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+/// Appends the record's frame.
+pub(crate) fn frame(record: &PredictionRecord, schema: &Schema, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend([0; FRAME_HEADER_BYTES]);
+    record::encode(record, schema, out);
+    let length = u32::try_from(out.len() - start - FRAME_HEADER_BYTES)
+        .unwrap_or(u32::MAX)
+        .to_le_bytes();
+    let checksum = checksum(length, &out[start + FRAME_HEADER_BYTES..]);
+    out[start..start + 4].copy_from_slice(&length);
+    out[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
+}
+
+fn checksum(length: [u8; 4], payload: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&length), payload)
+}
+
+/// What a segment holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Contents {
+    /// Who wrote it.
+    pub(crate) replica: Slug,
+    /// Payloads of its whole frames, as ranges of the bytes.
+    pub(crate) frames: Vec<std::ops::Range<usize>>,
+    /// Up to here it is whole: header and frames, damaged ones that others follow included.
+    pub(crate) whole_bytes: usize,
+    /// Frames that are damaged and followed by whole ones: not a torn tail, but a fault of the disk.
+    pub(crate) damaged: usize,
+}
+
+/// Why bytes are not a segment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeaderError {
+    /// The process died before the header was written; nothing was acknowledged.
+    #[error("its header is torn")]
+    Torn,
+    /// It is something else.
+    #[error("it is not a segment of the spool")]
+    Foreign,
+    /// Written by a newer build.
+    #[error("it has format version {0}; this build reads up to {FORMAT_VERSION}")]
+    Newer(u32),
+}
+
+/// Reads the frames of a segment, whatever state it is in.
+///
+/// # Errors
+/// [`HeaderError`] when it does not begin like one.
+pub(crate) fn scan(bytes: &[u8]) -> Result<Contents, HeaderError> {
+    let (replica, start) = read_header(bytes)?;
+    let mut contents = Contents {
+        replica,
+        frames: Vec::new(),
+        whole_bytes: start,
+        damaged: 0,
+    };
+    let mut passed_over = 0;
+    let mut at = start;
+    while let Some((payload, intact)) = next_frame(bytes, at) {
+        at = payload.end;
+        if intact {
+            contents.frames.push(payload);
+            contents.damaged += std::mem::take(&mut passed_over);
+            contents.whole_bytes = at;
+        } else {
+            passed_over += 1;
+        }
+    }
+    Ok(contents)
+}
+
+fn read_header(bytes: &[u8]) -> Result<(Slug, usize), HeaderError> {
+    let shared = bytes.len().min(MAGIC.len());
+    if bytes[..shared] != MAGIC[..shared] {
+        return Err(HeaderError::Foreign);
+    }
+    let version = bytes
+        .get(8..12)
+        .and_then(|four| four.try_into().ok())
+        .map(u32::from_le_bytes)
+        .ok_or(HeaderError::Torn)?;
+    if version != FORMAT_VERSION {
+        return Err(HeaderError::Newer(version));
+    }
+    let end = 13 + usize::from(*bytes.get(12).ok_or(HeaderError::Torn)?);
+    let stored = bytes
+        .get(end..end + 4)
+        .and_then(|four| four.try_into().ok())
+        .map(u32::from_le_bytes)
+        .ok_or(HeaderError::Torn)?;
+    if crc32c::crc32c(&bytes[..end]) != stored {
+        return Err(HeaderError::Torn);
+    }
+    let name = std::str::from_utf8(&bytes[13..end]).map_err(|_| HeaderError::Foreign)?;
+    Ok((Slug::parse(name).map_err(|_| HeaderError::Foreign)?, end + 4))
+}
+
+/// The payload's range of the frame at `at`, and whether its checksum holds; `None` when no frame fits there.
+fn next_frame(bytes: &[u8], at: usize) -> Option<(std::ops::Range<usize>, bool)> {
+    let length: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+    let stored = u32::from_le_bytes(bytes.get(at + 4..at + 8)?.try_into().ok()?);
+    let start = at + FRAME_HEADER_BYTES;
+    let end = start
+        + usize::try_from(u32::from_le_bytes(length))
+            .ok()
+            .filter(|length| *length <= LONGEST_PAYLOAD)?;
+    let payload = bytes.get(start..end)?;
+    Some((start..end, checksum(length, payload) == stored))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(records: u32) -> (Vec<u8>, Vec<usize>) {
+        let mut bytes = header(&Slug::parse("blue-1").unwrap());
+        let mut ends = vec![bytes.len()];
+        for row in 0..records {
+            frame(&record::sample(row, Schema::embedded()), Schema::embedded(), &mut bytes);
+            ends.push(bytes.len());
+        }
+        (bytes, ends)
+    }
+
+    #[test]
+    fn a_segment_cut_at_any_byte_keeps_every_whole_record_and_nothing_else() {
+        let (bytes, ends) = segment(5);
+        for cut in 0..=bytes.len() {
+            match scan(&bytes[..cut]) {
+                Err(error) => {
+                    assert_eq!(error, HeaderError::Torn);
+                    assert!(cut < ends[0]);
+                }
+                Ok(contents) => {
+                    let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
+                    assert_eq!(
+                        (contents.frames.len(), contents.whole_bytes, contents.damaged),
+                        (whole, ends[whole], 0)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_costs_one_record_at_most_unless_it_breaks_the_chain_of_lengths() {
+        let (bytes, ends) = segment(5);
+        for at in ends[0]..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 0x40;
+            let contents = scan(&flipped).unwrap();
+            let frame = ends.iter().filter(|end| **end <= at).count() - 1;
+            let in_length = at < ends[frame] + 4;
+            let expected = if in_length { contents.frames.len() } else { 4 };
+            assert_eq!(contents.frames.len(), expected);
+            assert!(contents.frames.len() >= frame);
+        }
+    }
+
+    #[test]
+    fn zeros_behind_the_last_record_are_a_torn_tail() {
+        let (mut bytes, ends) = segment(2);
+        bytes.extend([0; 100]);
+        let contents = scan(&bytes).unwrap();
+        assert_eq!(
+            (contents.frames.len(), contents.whole_bytes, contents.damaged),
+            (2, ends[2], 0)
+        );
+    }
+
+    #[test]
+    fn other_files_and_newer_formats_are_told_apart() {
+        let (mut bytes, _) = segment(1);
+        bytes[8] = 9;
+        assert_eq!(scan(&bytes), Err(HeaderError::Newer(9)));
+        assert_eq!(scan(b"PAR1 and so on"), Err(HeaderError::Foreign));
+        assert_eq!(sequence_of(&path(Path::new("/spool"), 42)), Some(42));
+        assert_eq!(sequence_of(Path::new("/spool/sequence")), None);
+        assert_eq!(sequence_of(Path::new("/spool/42.seg")), None);
+    }
+}

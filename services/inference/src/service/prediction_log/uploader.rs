@@ -1,0 +1,260 @@
+//! Brings sealed segments into the blob store as Parquet and removes their files.
+//!
+//! A segment's key follows from its name and its first record, and its Parquet bytes from its records: an upload that
+//! is done again, after a lost reply or a crash, finds its own object there and is done. Another object under that key
+//! (a spool that was wiped and began to count anew) is found by comparing, and the segment gets another number.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use holdfast_domain::Schema;
+use holdfast_records::prediction::PredictionRecord;
+use holdfast_records::{FormatError, layout, prediction};
+use holdfast_storage::{BlobStore, Created, Key};
+
+use super::record;
+use super::segment::{self, HeaderError};
+use super::shared::{Sealed, Shared};
+use crate::settings::{PredictionLogSettings, waits};
+
+/// Segments that cannot be read are kept here for a person to look at.
+const DAMAGED: &str = "damaged";
+
+#[derive(Debug)]
+pub(super) struct Uploader {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) store: Arc<dyn BlobStore>,
+    pub(crate) schema: &'static Schema,
+    pub(crate) settings: PredictionLogSettings,
+}
+
+/// Why an upload is to be tried again.
+#[derive(Debug, thiserror::Error)]
+enum Retry {
+    #[error(transparent)]
+    Store(#[from] holdfast_storage::Error),
+    #[error("cannot use the spool: {0}")]
+    Spool(#[from] io::Error),
+    #[error("encoding was cut short")]
+    Ending,
+}
+
+/// A segment as it is to be stored.
+struct Prepared {
+    key: Key,
+    body: Bytes,
+    records: Vec<PredictionRecord>,
+    damaged: usize,
+}
+
+/// What became of reading a segment.
+enum Reading {
+    Ready(Prepared),
+    /// There is no record in it.
+    Nothing {
+        damaged: usize,
+    },
+    /// It cannot be stored, and trying again would not help.
+    Unusable(String),
+}
+
+impl Uploader {
+    /// Uploads whatever is sealed, for ever.
+    pub(crate) async fn run(&self) {
+        let mut failed: Option<u64> = None;
+        let mut pauses = self.pauses();
+        loop {
+            let Some((id, segment)) = self.shared.pending_after(failed) else {
+                self.shared.sealed.notified().await;
+                continue;
+            };
+            match self.upload(id, &segment).await {
+                Ok(()) => {
+                    failed = None;
+                    pauses = self.pauses();
+                }
+                Err(error) => {
+                    let pause = pauses.next().unwrap_or_default();
+                    tracing::warn!(%error, sequence = segment.sequence, retry_in_ms = pause.as_millis(), "cannot upload a segment of the prediction log");
+                    self.shared.failed(error.to_string());
+                    // Another segment may fare better.
+                    failed = Some(id);
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.shared.kick.notified() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Uploads what is sealed now, each segment once.
+    pub(crate) async fn run_once(&self) {
+        let mark = self.shared.mark();
+        let mut last = None;
+        while let Some((id, segment)) = self.shared.pending_after(last) {
+            if last.is_some_and(|last| id <= last) || id >= mark {
+                return;
+            }
+            last = Some(id);
+            if let Err(error) = self.upload(id, &segment).await {
+                tracing::warn!(%error, sequence = segment.sequence, "a segment of the prediction log stays in the spool");
+                self.shared.failed(error.to_string());
+            }
+        }
+    }
+
+    fn pauses(&self) -> impl Iterator<Item = std::time::Duration> + Send + use<> {
+        waits(self.settings.retry_initial_ms, self.settings.retry_max_ms)
+    }
+
+    async fn upload(&self, id: u64, segment: &Sealed) -> Result<(), Retry> {
+        let mut sequence = segment.sequence;
+        loop {
+            let prepared = match self.read(sequence, segment.bytes).await? {
+                Reading::Ready(prepared) => prepared,
+                Reading::Nothing { damaged } => return self.finish(id, segment, sequence, 0, damaged),
+                Reading::Unusable(why) => return self.set_aside(id, segment, sequence, &why),
+            };
+            let Prepared {
+                key,
+                body,
+                records,
+                damaged,
+            } = prepared;
+            match self.store.create(&key, body.clone()).await? {
+                Created::Yes => return self.finish(id, segment, sequence, records.len(), damaged),
+                Created::AlreadyExists if self.is_ours(&key, &body, &records).await? => {
+                    return self.finish(id, segment, sequence, records.len(), damaged);
+                }
+                Created::AlreadyExists => sequence = self.renumber(id, sequence, &key)?,
+            }
+        }
+    }
+
+    /// Reads and encodes a segment, off the async threads.
+    async fn read(&self, sequence: u64, bytes: u64) -> Result<Reading, Retry> {
+        let path = segment::path(&self.shared.directory, sequence);
+        let schema = self.schema;
+        let reading = tokio::task::spawn_blocking(move || read_segment(&path, sequence, bytes, schema));
+        Ok(reading.await.map_err(|_| Retry::Ending)??)
+    }
+
+    /// Whether the object under the key holds these very records: an upload whose reply was lost, or whose process died
+    /// before it could remove the file. Another build may have written other bytes for the same records.
+    async fn is_ours(&self, key: &Key, body: &Bytes, records: &[PredictionRecord]) -> Result<bool, Retry> {
+        let there = self.store.get(key).await?;
+        if there == *body {
+            return Ok(true);
+        }
+        let (schema, records) = (self.schema, records.to_vec());
+        let comparing =
+            tokio::task::spawn_blocking(move || prediction::decode(there, schema).is_ok_and(|there| there == records));
+        comparing.await.map_err(|_| Retry::Ending)
+    }
+
+    /// Somebody else's object lies there: the segment gets a number of its own.
+    fn renumber(&self, id: u64, sequence: u64, key: &Key) -> io::Result<u64> {
+        let fresh = self.shared.take_sequence()?;
+        fs::rename(
+            segment::path(&self.shared.directory, sequence),
+            segment::path(&self.shared.directory, fresh),
+        )?;
+        self.shared.renumbered(id, fresh);
+        tracing::error!(%key, sequence = fresh, "another segment lies under this key; is a second replica using this name?");
+        Ok(fresh)
+    }
+
+    fn finish(&self, id: u64, segment: &Sealed, sequence: u64, records: usize, damaged: usize) -> Result<(), Retry> {
+        let path = segment::path(&self.shared.directory, sequence);
+        if damaged > 0 {
+            tracing::error!(
+                sequence,
+                damaged,
+                "records of the prediction log were damaged on local disk"
+            );
+            self.shared.metrics.damaged.inc_by(damaged as u64);
+            self.keep_damaged(&path)?;
+        }
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        self.shared.metrics.uploaded.inc_by(records as u64);
+        self.shared.gone(id);
+        tracing::debug!(
+            sequence,
+            records,
+            bytes = segment.bytes,
+            "segment of the prediction log uploaded"
+        );
+        Ok(())
+    }
+
+    fn set_aside(&self, id: u64, segment: &Sealed, sequence: u64, why: &str) -> Result<(), Retry> {
+        tracing::error!(
+            sequence,
+            why,
+            records = segment.records,
+            "segment of the prediction log cannot be stored and is set aside"
+        );
+        let path = segment::path(&self.shared.directory, sequence);
+        if path.exists() {
+            self.keep_damaged(&path)?;
+            fs::remove_file(&path)?;
+        }
+        self.shared.metrics.damaged.inc_by(segment.records);
+        self.shared.gone(id);
+        Ok(())
+    }
+
+    fn keep_damaged(&self, path: &Path) -> io::Result<()> {
+        let directory = self.shared.directory.join(DAMAGED);
+        fs::create_dir_all(&directory)?;
+        if let Some(name) = path.file_name() {
+            fs::copy(path, directory.join(name))?;
+        }
+        Ok(())
+    }
+}
+
+fn read_segment(path: &Path, sequence: u64, bytes: u64, schema: &'static Schema) -> io::Result<Reading> {
+    let mut content = match fs::read(path) {
+        Ok(content) => content,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Reading::Unusable("its file is gone".to_owned()));
+        }
+        Err(error) => return Err(error),
+    };
+    // What lies behind was refused.
+    content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+    let contents = match segment::scan(&content) {
+        Ok(contents) => contents,
+        Err(error @ (HeaderError::Torn | HeaderError::Foreign | HeaderError::Newer(_))) => {
+            return Ok(Reading::Unusable(error.to_string()));
+        }
+    };
+    let records: Vec<PredictionRecord> = contents
+        .frames
+        .iter()
+        .filter_map(|frame| record::decode(&content[frame.clone()], schema))
+        .collect();
+    let damaged = contents.damaged + contents.frames.len() - records.len();
+    let Some(first) = records.first() else {
+        return Ok(Reading::Nothing { damaged });
+    };
+    let key = layout::prediction_key(first.event_time, &contents.replica, sequence);
+    Ok(match prediction::encode(&records, schema) {
+        Ok(body) => Reading::Ready(Prepared {
+            key,
+            body,
+            records,
+            damaged,
+        }),
+        Err(error @ FormatError::Unstorable(_)) => Reading::Unusable(error.to_string()),
+        Err(error) => Reading::Unusable(format!("it cannot be encoded: {error}")),
+    })
+}

@@ -1,0 +1,310 @@
+//! The one thread that writes the spool. All requests that wait are written in one go (and one sync): group commit.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use holdfast_records::PartitionHour;
+use tokio::sync::oneshot;
+
+use super::shared::{Sealed, Shared};
+use super::{AppendError, segment};
+use crate::service::identity::sync_directory;
+use crate::settings::{Durability, OnFull, PredictionLogSettings};
+
+/// A group is written when it has this many bytes, even if more requests wait.
+const GROUP_BYTES: usize = 1 << 20;
+/// How long the thread sleeps when no segment is open.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+pub(super) enum Job {
+    Append(Append),
+    /// Close the open segment; answers [`Shared::mark`].
+    Seal(oneshot::Sender<u64>),
+    /// Close the open segment and end.
+    Close,
+}
+
+/// The records of one request.
+pub(super) struct Append {
+    pub(crate) frames: Vec<u8>,
+    pub(crate) records: u32,
+    pub(crate) hour: PartitionHour,
+    pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+pub(super) struct Writer {
+    pub(crate) settings: PredictionLogSettings,
+    pub(crate) shared: Arc<Shared>,
+    /// What every segment begins with.
+    pub(crate) header: Vec<u8>,
+    pub(crate) open: Option<Open>,
+    /// Reused between groups.
+    pub(crate) buffer: Vec<u8>,
+    /// Held locked for as long as the thread lives: two processes must not share a spool.
+    pub(crate) _lock: File,
+}
+
+/// The segment that is written to.
+pub(super) struct Open {
+    file: File,
+    path: PathBuf,
+    sequence: u64,
+    hour: PartitionHour,
+    /// Whole bytes.
+    bytes: u64,
+    records: u64,
+    since: Instant,
+}
+
+impl Open {
+    /// Whether records of this hour belong here. Those of the hour before may come late: requests finish in another order
+    /// than they begin, and readers expect that.
+    fn takes(&self, hour: PartitionHour) -> bool {
+        self.hour == hour || self.hour.plus(-1) == hour
+    }
+}
+
+impl Writer {
+    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let first = match jobs.recv_timeout(self.patience()) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            if self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.since.elapsed() >= self.longest_age())
+            {
+                self.seal();
+            }
+            if first.is_some_and(|first| self.work(first, jobs).is_break()) {
+                break;
+            }
+        }
+        self.seal();
+    }
+
+    /// Does one job and those that wait behind it, up to a group's size.
+    fn work(&mut self, first: Job, jobs: &Receiver<Job>) -> std::ops::ControlFlow<()> {
+        let mut group: Vec<Append> = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Append(append) => {
+                    bytes += append.frames.len();
+                    group.push(append);
+                }
+                Job::Seal(reply) => {
+                    self.commit(std::mem::take(&mut group));
+                    self.seal();
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(self.shared.mark());
+                }
+                Job::Close => {
+                    self.commit(group);
+                    return std::ops::ControlFlow::Break(());
+                }
+            }
+            next = if bytes < GROUP_BYTES {
+                jobs.try_recv().ok()
+            } else {
+                None
+            };
+        }
+        self.commit(group);
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn longest_age(&self) -> Duration {
+        Duration::from_millis(self.settings.segment_age_ms)
+    }
+
+    fn patience(&self) -> Duration {
+        self.open
+            .as_ref()
+            .map_or(IDLE, |open| self.longest_age().saturating_sub(open.since.elapsed()))
+    }
+
+    /// Writes a group and answers it, hour by hour.
+    fn commit(&mut self, mut group: Vec<Append>) {
+        group.sort_by_key(|append| append.hour);
+        let mut rest = group.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let hour = first.hour;
+            let mut run = vec![first];
+            while let Some(append) = rest.next_if(|append| append.hour == hour) {
+                run.push(append);
+            }
+            self.commit_hour(hour, run);
+        }
+    }
+
+    fn commit_hour(&mut self, hour: PartitionHour, run: Vec<Append>) {
+        let (mut spooled, _) = self.shared.spooled();
+        let mut admitted = Vec::with_capacity(run.len());
+        for append in run {
+            let grown = spooled + append.frames.len() as u64;
+            if grown <= self.settings.limit_bytes {
+                spooled = grown;
+                admitted.push(append);
+            } else {
+                self.refuse_or_drop(append);
+            }
+        }
+        let mut rest = admitted.into_iter().peekable();
+        while rest.peek().is_some() {
+            let part = self.fill_segment(hour, &mut rest);
+            self.commit_part(hour, part);
+        }
+    }
+
+    /// As many requests as the segment takes: the one that reaches its size is the last, however large the group is.
+    fn fill_segment(&self, hour: PartitionHour, rest: &mut impl Iterator<Item = Append>) -> Vec<Append> {
+        let open = self.open.as_ref().filter(|open| open.takes(hour));
+        let mut bytes = open.map_or(self.header.len() as u64, |open| open.bytes);
+        let mut part = Vec::new();
+        while bytes < self.settings.segment_bytes || part.is_empty() {
+            let Some(append) = rest.next() else { break };
+            bytes += append.frames.len() as u64;
+            part.push(append);
+        }
+        part
+    }
+
+    /// Writes what belongs into one segment, in one go, and answers it.
+    fn commit_part(&mut self, hour: PartitionHour, part: Vec<Append>) {
+        match self.write(hour, &part) {
+            Ok(()) => {
+                for append in part {
+                    self.shared.metrics.acknowledged.inc_by(u64::from(append.records));
+                    // A caller that has gone away still has its record: it was written.
+                    let _ = append.reply.send(Ok(()));
+                }
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                tracing::error!(error = reason, requests = part.len(), "cannot write the prediction log");
+                for append in part {
+                    self.shared.metrics.refused.inc_by(u64::from(append.records));
+                    let _ = append.reply.send(Err(AppendError::Write { reason: reason.clone() }));
+                }
+            }
+        }
+    }
+
+    fn refuse_or_drop(&self, append: Append) {
+        let records = u64::from(append.records);
+        let limit_bytes = self.settings.limit_bytes;
+        let answer = match self.settings.on_full {
+            OnFull::Refuse => {
+                self.shared.metrics.refused.inc_by(records);
+                Err(AppendError::SpoolFull { limit_bytes })
+            }
+            OnFull::Drop => {
+                self.shared.metrics.dropped.inc_by(records);
+                Ok(())
+            }
+        };
+        let _ = append.reply.send(answer);
+    }
+
+    fn write(&mut self, hour: PartitionHour, run: &[Append]) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|open| !open.takes(hour)) {
+            self.seal();
+        }
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.begin(hour)?,
+        };
+        let records: u64 = run.iter().map(|append| u64::from(append.records)).sum();
+        let bytes = if let [only] = run {
+            &only.frames
+        } else {
+            self.buffer.clear();
+            run.iter()
+                .for_each(|append| self.buffer.extend_from_slice(&append.frames));
+            &self.buffer
+        };
+        let written = open.file.write_all(bytes).and_then(|()| self.sync(&open.file));
+        if let Err(error) = written {
+            // Nothing of a refused request may stay. After a failed sync the file cannot be trusted with more; so too
+            // if it cannot be cut.
+            let cut = open.file.set_len(open.bytes);
+            let spent = cut.is_err() || self.settings.durability == Durability::Fsync;
+            self.open = Some(open);
+            if spent {
+                self.seal();
+            }
+            return Err(error);
+        }
+        open.bytes += bytes.len() as u64;
+        open.records += records;
+        self.shared.wrote(bytes.len() as u64, records, open.since);
+        let full = open.bytes >= self.settings.segment_bytes;
+        self.open = Some(open);
+        if full {
+            self.seal();
+        }
+        Ok(())
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        if self.settings.durability == Durability::Fsync {
+            file.sync_data()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Begins a segment.
+    fn begin(&self, hour: PartitionHour) -> io::Result<Open> {
+        let sequence = self.shared.take_sequence()?;
+        let path = segment::path(&self.shared.directory, sequence);
+        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+        let begun = file
+            .write_all(&self.header)
+            .and_then(|()| match self.settings.durability {
+                Durability::Os => Ok(()),
+                Durability::Fsync => file.sync_all().and_then(|()| sync_directory(&path)),
+            });
+        if let Err(error) = begun {
+            // What cannot be removed is removed at the next start: it holds no record.
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        let (bytes, since) = (self.header.len() as u64, Instant::now());
+        self.shared.wrote(bytes, 0, since);
+        Ok(Open {
+            file,
+            path,
+            sequence,
+            hour,
+            bytes,
+            records: 0,
+            since,
+        })
+    }
+
+    /// Closes the open segment and hands it to the uploader.
+    fn seal(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.records == 0 {
+            let _ = std::fs::remove_file(&open.path);
+            self.shared.discard(open.bytes);
+            return;
+        }
+        self.shared.seal(Sealed {
+            sequence: open.sequence,
+            bytes: open.bytes,
+            records: open.records,
+            since: open.since,
+        });
+    }
+}
