@@ -1,0 +1,91 @@
+//! The gateway: REST for everything the other services do, with an OpenAPI description, and a drop-in for the predecessor's API.
+//!
+//! `rest/` is HTTP alone (routes, bodies, problem documents, server-sent events); `service/` holds the shapes of the answers and what it takes to get
+//! them from the peers. The gateway keeps no state: any number of them may run side by side. It is ready as soon as it listens, with peers away too,
+//! because it can say so (`GET /api/v1/status`); whether predictions are answered is `GET /health`'s to tell.
+
+mod error;
+mod metrics;
+pub mod peers;
+pub mod rest;
+pub mod service;
+mod settings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use holdfast_chassis::clock::{Clock, SystemClock};
+use holdfast_chassis::metrics::MetricsRegistry;
+use holdfast_chassis::server::HttpServer;
+use holdfast_chassis::settings::Common;
+use holdfast_chassis::{Readiness, Shutdown};
+
+pub use error::{ApiError, Error};
+pub use metrics::{Metrics, PeerFailures, PeerName};
+pub use settings::Settings;
+
+use peers::Peers;
+
+/// What every request handler shares.
+#[derive(Debug)]
+pub struct Gateway {
+    /// The settings in force.
+    pub settings: Settings,
+    /// The other services.
+    pub peers: Peers,
+    /// The gateway's own metrics.
+    pub metrics: Metrics,
+    /// Where the time in answers comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Ends streams that would live on.
+    pub shutdown: Shutdown,
+}
+
+/// A gateway that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// Where REST listens, with the real port.
+    pub http: SocketAddr,
+    /// Where `/metrics`, `/livez` and `/readyz` listen, with the real port.
+    pub admin: SocketAddr,
+    shutdown: Shutdown,
+}
+
+impl Running {
+    /// Waits for the end of the shutdown.
+    pub async fn join(self) {
+        self.shutdown.finish().await;
+    }
+}
+
+/// Starts a gateway; it ends with `shutdown`. Peers need not be there.
+///
+/// # Errors
+/// [`Error`] if an address cannot be had or a peer's URL is not one.
+pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running, Error> {
+    let registry = Arc::new(MetricsRegistry::new("gateway"));
+    let metrics = Metrics::register(&registry);
+    let peers = Peers::new(&common, &metrics)?;
+    let server = settings.server.clone();
+    let clock = Arc::new(SystemClock);
+    let (router, openapi) = rest::router(Gateway {
+        settings,
+        peers,
+        metrics,
+        clock,
+        shutdown: shutdown.clone(),
+    });
+    let routes = rest::openapi::routes(&openapi);
+    let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())
+        .router(router)
+        .routes(routes.iter().map(|(method, path)| (method.clone(), path.as_str())))
+        .bind()
+        .await?;
+    let running = Running {
+        http: bound.http_addr,
+        admin: bound.admin_addr,
+        shutdown,
+    };
+    bound.serve();
+    Ok(running)
+}

@@ -1,0 +1,234 @@
+//! The other services, as the gateway calls them: one connection each, made when needed, and for every rpc a method that says how it may be called.
+//!
+//! - `read`: safe to repeat, so retried when the peer was unavailable; ends after `client.request_timeout_ms`.
+//! - `write`: called once, the same deadline.
+//! - `slow`: called once, with the deadline of the request being served only: what reads or moves data.
+//!
+//! Predictions are `read`: a repeated one carries the same request id, and readers of the prediction log drop repeats by it.
+
+use std::future::Future;
+use std::time::Duration;
+
+use holdfast_api::inference::v1 as inference;
+use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
+use holdfast_api::monitoring::v1 as monitoring;
+use holdfast_api::monitoring::v1::monitoring_service_client::MonitoringServiceClient;
+use holdfast_api::registry::v1 as registry;
+use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
+use holdfast_api::training::v1 as training;
+use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
+use holdfast_chassis::client::retry::{self, RetryPolicy};
+use holdfast_chassis::client::{Channel, ClientBuilder, ClientError};
+use holdfast_chassis::settings::{ClientSettings, RetrySettings};
+use holdfast_chassis::{Common, Fault};
+use tonic::{Request, Response, Status};
+
+use crate::metrics::{Metrics, PeerFailures, PeerName};
+
+/// Largest answer of a peer: 10,000 predictions with reasons fit many times over.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How one peer is called.
+#[derive(Clone, Debug)]
+struct Peer {
+    channel: Channel,
+    deadline: Duration,
+    retry: RetryPolicy,
+    failures: PeerFailures,
+}
+
+/// The four peers. Clones share connections and retry budgets.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    inference: Peer,
+    registry: Peer,
+    training: Peer,
+    monitoring: Peer,
+}
+
+impl Peers {
+    /// Connects to nobody yet: peers may be away. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`ClientError`] if an address is not a URL.
+    pub fn new(common: &Common, metrics: &Metrics) -> Result<Self, ClientError> {
+        let peer = |name: PeerName, url: &str| -> Result<Peer, ClientError> {
+            Ok(Peer {
+                channel: ClientBuilder::new(url, &common.client).without_deadline().channel()?,
+                deadline: common.client.request_timeout(),
+                retry: RetryPolicy::new(&common.client.retry),
+                failures: metrics.failures_of(name),
+            })
+        };
+        Ok(Self {
+            inference: peer(PeerName::Inference, &common.peers.inference)?,
+            registry: peer(PeerName::Registry, &common.peers.registry)?,
+            training: peer(PeerName::Training, &common.peers.training)?,
+            monitoring: peer(PeerName::Monitoring, &common.peers.monitoring)?,
+        })
+    }
+
+    /// The same connections for questions that must be answered soon or not at all: `deadline` for each call, no retries.
+    #[must_use]
+    pub fn hurried(&self, deadline: Duration) -> Self {
+        let once = RetrySettings {
+            max_attempts: 1,
+            ..ClientSettings::default().retry
+        };
+        let hurried = |peer: &Peer| Peer {
+            deadline,
+            retry: RetryPolicy::new(&once),
+            ..peer.clone()
+        };
+        Self {
+            inference: hurried(&self.inference),
+            registry: hurried(&self.registry),
+            training: hurried(&self.training),
+            monitoring: hurried(&self.monitoring),
+        }
+    }
+
+    /// Where a peer is.
+    pub fn address(&self, peer: PeerName) -> &str {
+        let peer = match peer {
+            PeerName::Inference => &self.inference,
+            PeerName::Registry => &self.registry,
+            PeerName::Training => &self.training,
+            PeerName::Monitoring => &self.monitoring,
+        };
+        peer.channel.peer()
+    }
+}
+
+impl Peer {
+    async fn read<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
+    where
+        Q: Clone,
+        F: Fn(Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<A>, Status>>,
+    {
+        retry::idempotent(&self.retry, || self.write(message.clone(), &call)).await
+    }
+
+    async fn write<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
+    where
+        F: Fn(Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<A>, Status>>,
+    {
+        let mut request = Request::new(message);
+        request.set_timeout(self.deadline);
+        self.outcome(call(request).await)
+    }
+
+    async fn slow<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
+    where
+        F: Fn(Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<A>, Status>>,
+    {
+        self.outcome(call(Request::new(message)).await)
+    }
+
+    fn outcome<A>(&self, answered: Result<Response<A>, Status>) -> Result<A, Fault> {
+        match answered {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(self.failed(&status)),
+        }
+    }
+
+    fn failed(&self, status: &Status) -> Fault {
+        let fault = Fault::from_status(status);
+        self.failures.count(fault.code);
+        fault
+    }
+}
+
+/// Methods of [`Peers`], one per rpc: `how name(Request) -> Answer;`.
+macro_rules! rpcs {
+    ($peer:ident, $client:ident, $package:ident: $($how:ident $method:ident($request:ident) -> $answer:ident;)+) => {
+        impl Peers {
+            $(
+                #[doc = concat!("Calls `", stringify!($method), "` of ", stringify!($peer), ".\n\n# Errors\nThe peer's failure, or that it is away or late.")]
+                pub async fn $method(&self, message: $package::$request) -> Result<$package::$answer, Fault> {
+                    let call = |request| {
+                        let mut client = $client::new(self.$peer.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
+                        async move { client.$method(request).await }
+                    };
+                    self.$peer.$how(message, call).await
+                }
+            )+
+        }
+    };
+}
+
+rpcs! { inference, InferenceServiceClient, inference:
+    read predict(PredictRequest) -> PredictResponse;
+    read predict_batch(PredictBatchRequest) -> PredictBatchResponse;
+    read explain(ExplainRequest) -> ExplainResponse;
+    read get_model(GetModelRequest) -> GetModelResponse;
+    read get_replica_status(GetReplicaStatusRequest) -> GetReplicaStatusResponse;
+    slow flush_prediction_log(FlushPredictionLogRequest) -> FlushPredictionLogResponse;
+}
+
+rpcs! { registry, ModelServiceClient, registry:
+    read list_models(ListModelsRequest) -> ListModelsResponse;
+    read list_model_versions(ListModelVersionsRequest) -> ListModelVersionsResponse;
+    read get_model_version(GetModelVersionRequest) -> GetModelVersionResponse;
+}
+
+rpcs! { registry, ChampionServiceClient, registry:
+    write promote(PromoteRequest) -> PromoteResponse;
+    write rollback(RollbackRequest) -> RollbackResponse;
+    read get_champion(GetChampionRequest) -> GetChampionResponse;
+    read list_champions(ListChampionsRequest) -> ListChampionsResponse;
+    read list_replicas(ListReplicasRequest) -> ListReplicasResponse;
+}
+
+rpcs! { training, TrainingServiceClient, training:
+    read get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse;
+    read list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse;
+    write start_run(StartRunRequest) -> StartRunResponse;
+    read get_run(GetRunRequest) -> GetRunResponse;
+    read list_runs(ListRunsRequest) -> ListRunsResponse;
+    write cancel_run(CancelRunRequest) -> CancelRunResponse;
+}
+
+rpcs! { monitoring, MonitoringServiceClient, monitoring:
+    write record_outcomes(RecordOutcomesRequest) -> RecordOutcomesResponse;
+    slow check_drift(CheckDriftRequest) -> CheckDriftResponse;
+    read get_report(GetReportRequest) -> GetReportResponse;
+    read list_reports(ListReportsRequest) -> ListReportsResponse;
+    slow trigger_retraining(TriggerRetrainingRequest) -> TriggerRetrainingResponse;
+}
+
+impl Peers {
+    /// Follows a run's log. The stream has no deadline: it ends with the run.
+    ///
+    /// # Errors
+    /// The peer's failure to begin; later ones are items of the stream.
+    pub async fn watch_run(
+        &self,
+        message: training::WatchRunRequest,
+    ) -> Result<impl futures::Stream<Item = Result<training::WatchRunResponse, Fault>> + Send + use<>, Fault> {
+        use futures::StreamExt as _;
+        let call = |request| {
+            let mut client = TrainingServiceClient::new(self.training.channel.clone());
+            async move { client.watch_run(request).await }
+        };
+        let stream = self.training.slow(message, call).await?;
+        let training = self.training.clone();
+        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
+    }
+
+    /// Passes a table on, part by part. Dropping the call looks to training as if the table had ended: do not.
+    ///
+    /// # Errors
+    /// The peer's failure.
+    pub async fn import_snapshot<S>(&self, parts: S) -> Result<training::ImportSnapshotResponse, Fault>
+    where
+        S: futures::Stream<Item = training::ImportSnapshotRequest> + Send + 'static,
+    {
+        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        self.training.outcome(client.import_snapshot(parts).await)
+    }
+}

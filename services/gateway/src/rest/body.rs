@@ -1,0 +1,117 @@
+//! JSON bodies: type, size, time to arrive, form; each with its own answer.
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::App;
+use crate::ApiError;
+use crate::service::object::Object;
+
+/// A JSON body that the route needs.
+pub(super) struct JsonBody<T>(pub(super) T);
+
+/// A JSON body that may be left out, or be `null`.
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::unsupported_media_type("application/json"));
+        }
+        parse(&read(request, app).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let json = is_json(request.headers());
+        let bytes = read(request, app).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !json {
+            return Err(ApiError::unsupported_media_type("application/json"));
+        }
+        if bytes.trim_ascii() == b"null" {
+            return Ok(Self(T::default()));
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Whether the body says it is JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers)
+        .is_some_and(|kind| kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
+}
+
+/// The media type without parameters, in lower case.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let kind = value.split_once(';').map_or(value, |(kind, _)| kind);
+    Some(kind.trim().to_ascii_lowercase())
+}
+
+async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    let reading = tokio::time::timeout(app.settings.body_timeout(), Bytes::from_request(request, app)).await;
+    match reading {
+        Err(_) => Err(ApiError::body_timeout()),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(ApiError::too_large(app.settings.server.max_message_bytes as u64))
+        }
+        Ok(Err(rejection)) => Err(ApiError::body_broken(rejection.body_text())),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice::<Object<T>>(bytes)
+        .map(|Object(value)| value)
+        .map_err(|error| match error.classify() {
+            Category::Data => misfit::<T>(bytes, &error),
+            Category::Syntax | Category::Eof | Category::Io => {
+                ApiError::malformed(format!("the body is not valid JSON: {error}"))
+            }
+        })
+}
+
+/// Reads a body that does not fit its type once more, now keeping track of where: that costs, so good bodies are read without.
+fn misfit<T: DeserializeOwned>(bytes: &[u8], first: &serde_json::Error) -> ApiError {
+    let found =
+        serde_path_to_error::deserialize::<_, Object<T>>(&mut serde_json::Deserializer::from_slice(bytes)).err();
+    let (field, message) = match &found {
+        Some(error) => (error.path().to_string(), error.inner().to_string()),
+        None => (".".to_owned(), first.to_string()),
+    };
+    // serde_json appends the place in the text, which the field's name says better.
+    let detail = message
+        .rsplit_once(" at line ")
+        .map_or(message.as_str(), |(detail, _)| detail);
+    let named = detail.split('`').nth(1);
+    let (field, rule) = match (named, detail) {
+        (Some(name), _) if detail.starts_with("unknown field ") => (inside(&field, name), "unknown_field"),
+        (Some(name), _) if detail.starts_with("missing field ") => (inside(&field, name), "required"),
+        (Some(name), _) if detail.starts_with("duplicate field ") => (inside(&field, name), "duplicate_field"),
+        _ if field == "." => ("body".to_owned(), "invalid"),
+        _ => (field, "invalid"),
+    };
+    ApiError::field(field, rule, detail)
+}
+
+/// serde names unknown and missing fields in the message; the path is sometimes that of the object around them, sometimes that of the field.
+fn inside(path: &str, name: &str) -> String {
+    if path == "." {
+        name.to_owned()
+    } else if path == name || path.ends_with(&format!(".{name}")) {
+        path.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
+}

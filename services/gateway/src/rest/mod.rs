@@ -1,0 +1,76 @@
+//! REST: routes, bodies, problem documents, server-sent events. Handlers are thin; what they do is in [`crate::service`].
+
+mod body;
+mod classic;
+pub(crate) mod context;
+mod drift;
+mod extract;
+mod models;
+pub mod openapi;
+mod predictions;
+mod runs;
+mod snapshots;
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::{ApiError, Gateway};
+
+/// What handlers get.
+type App = Arc<Gateway>;
+
+/// The routes with everything around them, and their description. A route is registered and described by one attribute, so neither can lack the other.
+pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
+    let app = Arc::new(gateway);
+    let (router, described) = described().split_for_parts();
+    let openapi = openapi::completed(described);
+    let router = router
+        .fallback(async || ApiError::no_such_route())
+        .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn(context::in_context))
+        .with_state(app);
+    (router, openapi)
+}
+
+/// The description alone.
+pub fn description() -> utoipa::openapi::OpenApi {
+    openapi::completed(described().into_openapi())
+}
+
+fn described() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(openapi::about())
+        .routes(routes!(classic::index))
+        .routes(routes!(classic::health))
+        .routes(routes!(classic::predict))
+        .routes(routes!(classic::predict_batch))
+        .routes(routes!(predictions::predict))
+        .routes(routes!(predictions::explain))
+        .routes(routes!(predictions::model))
+        .routes(routes!(predictions::flush))
+        .routes(routes!(snapshots::import, snapshots::list))
+        .routes(routes!(snapshots::get))
+        .routes(routes!(runs::start, runs::list))
+        .routes(routes!(runs::get))
+        .routes(routes!(runs::events))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(models::list))
+        .routes(routes!(models::versions))
+        .routes(routes!(models::version))
+        .routes(routes!(models::promote))
+        .routes(routes!(models::rollback))
+        .routes(routes!(models::champion))
+        .routes(routes!(models::champions))
+        .routes(routes!(drift::record_outcomes))
+        .routes(routes!(drift::check))
+        .routes(routes!(drift::list))
+        .routes(routes!(drift::get))
+        .routes(routes!(drift::retrain))
+        .routes(routes!(status::status))
+        .routes(routes!(openapi::document))
+        .routes(routes!(openapi::page))
+}

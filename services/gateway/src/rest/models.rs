@@ -1,0 +1,131 @@
+//! Models, versions, the champion log.
+
+use axum::Json;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::App;
+use super::body::OptionalBody;
+use super::extract::{Page, Path, Query};
+use crate::ApiError;
+use crate::service::models::{
+    self, ChampionEntry, ChampionLog, ModelVersion, ModelVersions, Models, Promotion, Rollback,
+};
+
+/// When.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct At {
+    /// The champion at this time; now when absent.
+    at: Option<Timestamp>,
+}
+
+/// Which version.
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    model: String,
+    version: u32,
+}
+
+/// All models.
+#[utoipa::path(get, path = "/api/v1/models", tag = "models", responses((status = 200, body = Models)))]
+pub(super) async fn list(State(app): State<App>) -> Result<Json<Models>, ApiError> {
+    Ok(Json(models::list(&app.peers).await?))
+}
+
+/// A model's versions, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/models/{model}/versions", tag = "models",
+    params(("model" = String, Path, description = "The model"), Page),
+    responses((status = 200, body = ModelVersions))
+)]
+pub(super) async fn versions(
+    State(app): State<App>,
+    Path(model): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<ModelVersions>, ApiError> {
+    Ok(Json(
+        models::versions(&app.peers, model, page.page_size, page.page_token).await?,
+    ))
+}
+
+/// One version, with every decision of the gate about it.
+#[utoipa::path(
+    get, path = "/api/v1/models/{model}/versions/{version}", tag = "models",
+    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    responses((status = 200, body = ModelVersion))
+)]
+pub(super) async fn version(
+    State(app): State<App>,
+    Path(Version { model, version }): Path<Version>,
+) -> Result<Json<ModelVersion>, ApiError> {
+    Ok(Json(models::version(&app.peers, model, version).await?))
+}
+
+/// Makes a version champion. It needs an accepting decision of the gate, or `override` and a note.
+#[utoipa::path(
+    post, path = "/api/v1/models/{model}/versions/{version}/promote", tag = "models",
+    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    request_body(content = Option<Promotion>, description = "May be left out"),
+    responses(
+        (status = 200, body = ChampionEntry),
+        (status = 409, description = "Another writer was first, or the gate has not accepted it",
+            body = super::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn promote(
+    State(app): State<App>,
+    Path(Version { model, version }): Path<Version>,
+    OptionalBody(wanted): OptionalBody<Promotion>,
+) -> Result<Json<ChampionEntry>, ApiError> {
+    Ok(Json(models::promote(&app.peers, model, version, wanted).await?))
+}
+
+/// Makes an earlier champion champion again. It moves the log forward.
+#[utoipa::path(
+    post, path = "/api/v1/models/{model}/rollback", tag = "models",
+    params(("model" = String, Path, description = "The model")),
+    request_body(content = Option<Rollback>, description = "May be left out: the champion before this one"),
+    responses(
+        (status = 200, body = ChampionEntry),
+        (status = 409, description = "Another writer was first, or there is nothing to go back to",
+            body = super::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn rollback(
+    State(app): State<App>,
+    Path(model): Path<String>,
+    OptionalBody(wanted): OptionalBody<Rollback>,
+) -> Result<Json<ChampionEntry>, ApiError> {
+    Ok(Json(models::rollback(&app.peers, model, wanted).await?))
+}
+
+/// The champion now, or at a time.
+#[utoipa::path(
+    get, path = "/api/v1/models/{model}/champion", tag = "models",
+    params(("model" = String, Path, description = "The model"), At),
+    responses((status = 200, body = ChampionEntry))
+)]
+pub(super) async fn champion(
+    State(app): State<App>,
+    Path(model): Path<String>,
+    Query(At { at }): Query<At>,
+) -> Result<Json<ChampionEntry>, ApiError> {
+    Ok(Json(models::champion(&app.peers, model, at).await?))
+}
+
+/// The whole champion log, oldest first, with the verdict on its hash chain.
+#[utoipa::path(
+    get, path = "/api/v1/models/{model}/champions", tag = "models",
+    params(("model" = String, Path, description = "The model")),
+    responses((status = 200, body = ChampionLog))
+)]
+pub(super) async fn champions(
+    State(app): State<App>,
+    Path(model): Path<String>,
+) -> Result<Json<ChampionLog>, ApiError> {
+    Ok(Json(models::champions(&app.peers, model).await?))
+}

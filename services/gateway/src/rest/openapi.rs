@@ -1,0 +1,271 @@
+//! The OpenAPI description, generated from the handlers, and a page that shows it.
+
+use std::sync::LazyLock;
+
+use axum::response::Html;
+use http::{HeaderValue, Method, header};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::schema::{AdditionalProperties, Object, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{
+    Components, ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
+    ResponseBuilder, Tag,
+};
+use utoipa::{PartialSchema, openapi::tag::TagBuilder};
+
+use crate::service::records::Record;
+use holdfast_domain::{Column, FeatureKind, Schema as CustomerSchema};
+
+/// The document as it is sent and as it is committed.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| text(&super::description()));
+
+/// One bad field in a [`ProblemDocument`].
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// The field as the caller wrote it.
+    #[schema(example = "records[3].Credit_Limit")]
+    pub field: String,
+    /// The rule that was broken.
+    #[schema(example = "below_minimum")]
+    pub rule: String,
+    /// What is wrong, in words.
+    pub detail: String,
+}
+
+/// What every failed request is answered with (RFC 9457). It describes what the chassis writes; a test compares the two.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemDocument {
+    /// A URI that names the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:holdfast:problem:invalid-fields")]
+    pub kind: String,
+    /// A short title.
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What happened, in words.
+    pub detail: String,
+    /// The path of the request.
+    #[schema(required = false)]
+    pub instance: String,
+    /// The gRPC code's name.
+    #[schema(example = "INVALID_ARGUMENT")]
+    pub code: String,
+    /// Which failure exactly; stable, for programs.
+    #[schema(example = "INVALID_FIELDS")]
+    pub reason: String,
+    /// One entry per bad field.
+    #[schema(required = false)]
+    pub errors: Vec<FieldProblem>,
+    /// Facts that a program may act on.
+    #[schema(required = false)]
+    pub metadata: std::collections::BTreeMap<String, String>,
+    /// When to try again, in seconds.
+    #[schema(required = false)]
+    pub retry_after_seconds: u64,
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", tag = "status", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub(super) async fn document() -> ([(header::HeaderName, HeaderValue); 1], &'static str) {
+    (
+        [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
+        &DOCUMENT,
+    )
+}
+
+/// This description as a page.
+#[utoipa::path(get, path = "/docs", tag = "status", responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
+pub(super) async fn page() -> Html<&'static str> {
+    Html(include_str!("docs.html"))
+}
+
+/// The document's text, as `docs/openapi.json` holds it.
+pub fn text(openapi: &OpenApi) -> String {
+    // A tree of plain data: writing it cannot fail.
+    let mut text = serde_json::to_string_pretty(openapi).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Every route: method and template.
+pub fn routes(openapi: &OpenApi) -> Vec<(Method, String)> {
+    let of = |path: &str, item: &PathItem| {
+        let operations = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::DELETE, &item.delete),
+        ];
+        operations.map(|(method, operation)| operation.is_some().then(|| (method, path.to_owned())))
+    };
+    openapi
+        .paths
+        .paths
+        .iter()
+        .flat_map(|(path, item)| of(path, item))
+        .flatten()
+        .collect()
+}
+
+/// The description without its routes.
+pub(super) fn about() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Holdfast")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Predicts which credit-card customers are about to leave, watches the data, and retrains.\n\nEvery answer carries `x-request-id`: the \
+             caller's, or a new one. Failures are problem documents (RFC 9457); bad fields are 422 with one entry each. `traceparent` is honoured.",
+        ))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(Components::new()))
+        .tags(Some(tags()))
+        .build()
+}
+
+fn tags() -> Vec<Tag> {
+    [
+        ("predictions", "Scores and what is behind them"),
+        ("predecessor", "A drop-in for the API that this one replaces"),
+        ("training", "Snapshots of data and training runs"),
+        ("models", "Models, versions, the champion log"),
+        ("monitoring", "Outcomes, drift, retraining"),
+        ("status", "The state of the whole; this description"),
+    ]
+    .map(|(name, about)| TagBuilder::new().name(name).description(Some(about)).build())
+    .into()
+}
+
+/// Adds to every operation what all have in common: how it fails.
+pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
+    let components = openapi.components.get_or_insert_with(Components::new);
+    let mut schemas = Vec::new();
+    ProblemDocument::schemas(&mut schemas);
+    schemas.push((ProblemDocument::name().into_owned(), ProblemDocument::schema()));
+    components.schemas.extend(schemas);
+    for (path, item) in &mut openapi.paths.paths {
+        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, path));
+                add_failures(operation);
+            }
+        }
+    }
+    openapi
+}
+
+/// A name that no other operation has; handlers of different modules are called alike.
+fn operation_id(method: &str, path: &str) -> String {
+    let path = path.trim_start_matches("/api/v1");
+    let words = path
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let mut id = method.to_owned();
+    for word in if path == "/" { vec!["index"] } else { words.collect() } {
+        id.push('_');
+        id.push_str(word);
+    }
+    id
+}
+
+fn add_failures(operation: &mut Operation) {
+    let problem = |description: &str| {
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(ProblemDocument::name())))
+            .build();
+        ResponseBuilder::new()
+            .description(description)
+            .content("application/problem+json", content)
+            .build()
+    };
+    let responses = &mut operation.responses.responses;
+    if operation.request_body.is_some() {
+        let refused = "The request is well-formed, and fields of it are wrong: one entry each";
+        responses
+            .entry("422".to_owned())
+            .or_insert_with(|| RefOr::T(problem(refused)));
+    }
+    for response in responses.values_mut() {
+        // The format demands one.
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "The answer".clone_into(&mut response.description);
+        }
+    }
+    responses.insert("default".to_owned(), RefOr::T(problem("What went wrong")));
+}
+
+impl ToSchema for Record {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "CustomerRecord".into()
+    }
+}
+
+impl PartialSchema for Record {
+    /// From the customer schema itself, so that the description cannot say anything else than the checks do.
+    fn schema() -> RefOr<Schema> {
+        let schema = CustomerSchema::embedded();
+        let key = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+            .minimum(Some(1))
+            .description(Some(schema.key().description.as_str()));
+        let target = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .enum_values(Some([
+                serde_json::Value::from(schema.target().positive.as_str()),
+                serde_json::Value::from(schema.target().negative.as_str()),
+                serde_json::Value::Null,
+            ]))
+            .description(Some(format!(
+                "{} Allowed in exports, and ignored.",
+                schema.target().description
+            )));
+        let mut record = ObjectBuilder::new()
+            .description(Some("A customer: values by column name."))
+            .property(&schema.key().name, key)
+            .property(&schema.target().name, target)
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        for column in schema.columns() {
+            record = record.property(column.name(), property(column));
+            if column.required {
+                record = record.required(column.name());
+            }
+        }
+        record.into()
+    }
+}
+
+fn property(column: &Column) -> Object {
+    let kind = match column.kind {
+        FeatureKind::Numeric if column.integer => Type::Integer,
+        FeatureKind::Numeric => Type::Number,
+        FeatureKind::Categorical => Type::String,
+    };
+    let types = if column.required {
+        SchemaType::new(kind)
+    } else {
+        SchemaType::from_iter([kind, Type::Null])
+    };
+    let mut about = column.description.clone();
+    if let Some(unit) = &column.unit {
+        about = format!("{about} In {unit}.");
+    }
+    if !column.categories.is_empty() {
+        about = format!(
+            "{about} Known: {}. Others are scored as missing and flagged.",
+            column.categories.join(", ")
+        );
+    }
+    ObjectBuilder::new()
+        .schema_type(types)
+        .minimum(column.minimum)
+        .maximum(column.maximum)
+        .description(Some(about))
+        .build()
+}

@@ -1,0 +1,17 @@
+//! What the gateway answers and how it gets it: shapes of JSON, the mapping from the wire, calls to the peers. No HTTP here.
+
+pub(crate) mod convert;
+pub mod drift;
+pub mod models;
+pub(crate) mod object;
+pub mod outcomes;
+pub mod predictions;
+pub mod quality;
+pub mod records;
+pub mod replica;
+pub mod runs;
+pub mod snapshots;
+pub mod status;
+
+/// Who did it, when a caller does not say: there is no sign-in yet.
+pub(crate) const ACTOR: &str = "rest";

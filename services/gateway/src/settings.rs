@@ -1,0 +1,76 @@
+//! The section `gateway` of the settings. What each key means stands in `config.default.yaml`.
+
+use std::time::Duration;
+
+use holdfast_chassis::settings::{Common, Section, ServerSettings, SettingsViolation};
+use holdfast_domain::ModelName;
+use serde::{Deserialize, Serialize};
+
+use crate::service::records::RECORDS_CEILING;
+
+/// Settings of the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Addresses and limits of the server; `max_message_bytes` is the largest JSON body.
+    #[serde(flatten)]
+    pub server: ServerSettings,
+    /// The model that requests mean when they name none.
+    pub model: ModelName,
+    /// How long a JSON body may take to arrive, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// Most records in one request for predictions.
+    pub max_batch_records: usize,
+    /// Largest upload of a table, in bytes.
+    pub max_upload_bytes: u64,
+    /// How long `GET /health` waits for inference, in milliseconds.
+    pub health_timeout_ms: u64,
+    /// How long `GET /api/v1/status` waits for each peer, in milliseconds.
+    pub status_timeout_ms: u64,
+}
+
+impl Section for Settings {
+    const NAME: &'static str = "gateway";
+    const DEFAULTS: &'static str = include_str!("../config.default.yaml");
+
+    fn server(&self) -> Option<&ServerSettings> {
+        Some(&self.server)
+    }
+
+    fn validate(&self, _common: &Common) -> Result<(), Vec<SettingsViolation>> {
+        let mut found = Vec::new();
+        let mut check = |key: &str, holds: bool, message: String| {
+            if !holds {
+                found.push(SettingsViolation::new(format!("{}.{key}", Self::NAME), message));
+            }
+        };
+        let positive = "must be above 0".to_owned();
+        check("body_timeout_ms", self.body_timeout_ms > 0, positive.clone());
+        check("health_timeout_ms", self.health_timeout_ms > 0, positive.clone());
+        check("status_timeout_ms", self.status_timeout_ms > 0, positive.clone());
+        check("max_upload_bytes", self.max_upload_bytes > 0, positive);
+        let within = (1..=RECORDS_CEILING).contains(&self.max_batch_records);
+        check(
+            "max_batch_records",
+            within,
+            format!("must be between 1 and {RECORDS_CEILING}"),
+        );
+        if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+}
+
+impl Settings {
+    /// How long a JSON body may take to arrive.
+    pub fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
+    }
+
+    /// How long `GET /health` waits for inference.
+    pub fn health_timeout(&self) -> Duration {
+        Duration::from_millis(self.health_timeout_ms)
+    }
+
+    /// How long `GET /api/v1/status` waits for each peer.
+    pub fn status_timeout(&self) -> Duration {
+        Duration::from_millis(self.status_timeout_ms)
+    }
+}

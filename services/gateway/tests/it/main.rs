@@ -1,0 +1,17 @@
+//! The gateway over real HTTP, with stand-ins for the other services behind real gRPC.
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod answers;
+mod classic;
+mod failures;
+mod fakes;
+mod limits;
+mod models;
+mod monitoring;
+mod observed;
+mod openapi;
+mod predictions;
+mod process;
+mod stack;
+mod status;
+mod training;
