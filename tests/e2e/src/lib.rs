@@ -1,1 +1,1 @@
-//! Holdfast e2e.
+//! The whole of Holdfast, tested from outside: real processes, real ports, the command line. Everything is in `tests/it`.

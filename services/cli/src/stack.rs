@@ -1,0 +1,217 @@
+//! All five services in one process, wired together by the addresses they really got.
+//!
+//! Each service is the very one that runs alone as `holdfast-<name>`: same settings, same gRPC between them. Only the process is shared.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use anyhow::Context as _;
+use holdfast_chassis::settings::{self, Common, Section, SettingsSources};
+use holdfast_chassis::{Shutdown, UsageError};
+use holdfast_storage::BlobStoreKind;
+use serde::Serialize;
+use serde_json::Value;
+
+/// Any free port of this machine, out of others' reach.
+const ANY_PORT: &str = "127.0.0.1:0";
+
+/// Which ports the gRPC and admin servers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ports {
+    /// Those of the settings.
+    Settings,
+    /// Any free ones of the loopback address.
+    Free,
+}
+
+/// How to start a stack.
+#[derive(Clone, Debug)]
+pub struct StackOptions {
+    /// Where settings come from, besides the defaults.
+    pub sources: SettingsSources,
+    /// Where REST listens; `None` for the address of the settings.
+    pub http: Option<SocketAddr>,
+    /// Which ports the others take.
+    pub ports: Ports,
+}
+
+/// The gRPC addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct GrpcAddresses {
+    /// Inference.
+    pub inference: SocketAddr,
+    /// The registry.
+    pub registry: SocketAddr,
+    /// Training.
+    pub training: SocketAddr,
+    /// Monitoring.
+    pub monitoring: SocketAddr,
+}
+
+/// The admin addresses: `/metrics`, `/livez`, `/readyz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AdminAddresses {
+    /// The gateway.
+    pub gateway: SocketAddr,
+    /// Inference.
+    pub inference: SocketAddr,
+    /// The registry.
+    pub registry: SocketAddr,
+    /// Training.
+    pub training: SocketAddr,
+    /// Monitoring.
+    pub monitoring: SocketAddr,
+}
+
+/// Where a stack answers, with real ports. Its JSON form is the line that `holdfast up --json` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// REST.
+    pub http: SocketAddr,
+    /// gRPC.
+    pub grpc: GrpcAddresses,
+    /// Metrics and health.
+    pub admin: AdminAddresses,
+}
+
+/// A stack that answers.
+#[derive(Debug)]
+pub struct Stack {
+    addresses: Addresses,
+    common: Common,
+    shutdown: Shutdown,
+}
+
+impl StackOptions {
+    /// The settings that all services share.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn common(&self) -> anyhow::Result<Common> {
+        Ok(self.load::<holdfast_registry::Settings>()?.0)
+    }
+
+    fn load<S: Section>(&self) -> anyhow::Result<(Common, S)> {
+        let mut sources = self.sources.clone();
+        let mut set = |key: &str, value: Value| sources.overrides.push((format!("{}.{key}", S::NAME), value));
+        let is_gateway = S::NAME == holdfast_gateway::Settings::NAME;
+        if self.ports == Ports::Free {
+            set("admin", Value::from(ANY_PORT));
+            if !is_gateway {
+                set("bind", Value::from(ANY_PORT));
+            }
+        }
+        if let Some(http) = self.http.filter(|_| is_gateway) {
+            set("bind", Value::from(http.to_string()));
+        }
+        Ok(settings::load(&sources)?)
+    }
+}
+
+impl Stack {
+    /// Starts registry, training, inference, monitoring and gateway, in this order, each with the addresses of those before it. They end with
+    /// `shutdown`. When one cannot start, trigger `shutdown` to end those that did.
+    ///
+    /// # Errors
+    /// Wrong settings, found before anything starts; or what kept a service from starting, with its name.
+    pub async fn start(options: StackOptions, shutdown: &Shutdown) -> anyhow::Result<Self> {
+        let (mut common, registry) = options.load()?;
+        let (_, training) = options.load()?;
+        let (_, inference) = options.load()?;
+        let (_, monitoring) = options.load()?;
+        let (_, gateway) = options.load()?;
+        if common.blob_store.kind == BlobStoreKind::Memory {
+            let why = "blob_store.kind: memory gives every service a store of its own, so that they cannot meet; use directory or s3";
+            return Err(UsageError(why.to_owned()).into());
+        }
+
+        let part = |name: &str| shutdown.child(name);
+        let registry = holdfast_registry::start(common.clone(), registry, part("registry"))
+            .await
+            .context("registry")?;
+        common.peers.registry = url(registry.grpc);
+        let training = holdfast_training::start(common.clone(), training, part("training"))
+            .await
+            .context("training")?;
+        common.peers.training = url(training.grpc);
+        let inference = holdfast_inference::start(common.clone(), inference, part("inference"))
+            .await
+            .context("inference")?;
+        common.peers.inference = url(inference.grpc);
+        let monitoring = holdfast_monitoring::start(common.clone(), monitoring, part("monitoring"))
+            .await
+            .context("monitoring")?;
+        common.peers.monitoring = url(monitoring.grpc);
+        let gateway = holdfast_gateway::start(common.clone(), gateway, part("gateway"))
+            .await
+            .context("gateway")?;
+
+        let addresses = Addresses {
+            http: gateway.http,
+            grpc: GrpcAddresses {
+                inference: inference.grpc,
+                registry: registry.grpc,
+                training: training.grpc,
+                monitoring: monitoring.grpc,
+            },
+            admin: AdminAddresses {
+                gateway: gateway.admin,
+                inference: inference.admin,
+                registry: registry.admin,
+                training: training.admin,
+                monitoring: monitoring.admin,
+            },
+        };
+        Ok(Self {
+            addresses,
+            common,
+            shutdown: shutdown.clone(),
+        })
+    }
+
+    /// Where it answers.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// The settings that all services share, peers' real addresses included.
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// The gateway's address for clients on this machine.
+    pub fn url(&self) -> String {
+        url(self.addresses.http)
+    }
+
+    /// Waits until all services have ended.
+    pub async fn join(self) {
+        self.shutdown.stopping().await;
+        self.shutdown.finish().await;
+    }
+}
+
+/// How to reach a server of this machine that listens at `address`.
+fn url(address: SocketAddr) -> String {
+    let mut reachable = address;
+    if address.ip().is_unspecified() {
+        let loopback = if address.is_ipv4() {
+            Ipv4Addr::LOCALHOST.into()
+        } else {
+            Ipv6Addr::LOCALHOST.into()
+        };
+        reachable.set_ip(loopback);
+    }
+    format!("http://{reachable}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_on_the_loopback_one() {
+        assert_eq!(url("0.0.0.0:8080".parse().unwrap()), "http://127.0.0.1:8080");
+        assert_eq!(url("[::]:8080".parse().unwrap()), "http://[::1]:8080");
+        assert_eq!(url("192.0.2.1:8080".parse().unwrap()), "http://192.0.2.1:8080");
+    }
+}

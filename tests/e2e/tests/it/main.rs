@@ -1,0 +1,13 @@
+//! Holdfast as its users meet it: five processes that are killed and come back, and the command line.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken expectation ends the test"
+)]
+
+mod command_line;
+mod demo;
+mod documents;
+mod processes;
+mod support;
