@@ -60,17 +60,30 @@ impl TrainingService for TrainingAdapter {
             .snapshots()
             .upload(format, &header.source)
             .map_err(status)?;
-        while let Some(message) = parts.message().await? {
+        let mut received = 0_u64;
+        // A call that is cancelled looks like a stream that has ended: only the end says that the table is whole.
+        let promised = loop {
+            let Some(message) = parts.message().await? else {
+                return Err(status(Error::field("end", "required", "must be the last message")));
+            };
             match message.part {
                 Some(Part::Chunk(chunk)) if chunk.len() > MAX_CHUNK_BYTES => {
                     return Err(status(Error::field("chunk", "too_long", "must have at most 1 MiB")));
                 }
-                Some(Part::Chunk(chunk)) => upload.write(&chunk).await.map_err(status)?,
+                Some(Part::Chunk(chunk)) => {
+                    received += chunk.len() as u64;
+                    upload.write(&chunk).await.map_err(status)?;
+                }
                 Some(Part::Header(_)) => {
                     return Err(status(Error::field("header", "repeated", "must come once, first")));
                 }
+                Some(Part::End(end)) => break end.size_bytes,
                 None => {}
             }
+        };
+        if promised != received {
+            let problem = format!("says {promised} bytes, but {received} came");
+            return Err(status(Error::field("end.size_bytes", "size", &problem)));
         }
         let imported = upload.finish().await.map_err(status)?;
         Ok(Response::new(wire::ImportSnapshotResponse {

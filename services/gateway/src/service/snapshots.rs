@@ -116,8 +116,8 @@ where
 {
     /// Passes the table on to training as it comes, in bounded memory: what training does not take is not read.
     ///
-    /// A server cannot tell a call that was cancelled from a stream that has ended, and would make a snapshot of half a table. So the call runs as a task of
-    /// its own, which outlives a caller that goes away, and a table that does not come to its end is ended by a message that the contract forbids.
+    /// Only a table that came to its end is ended towards training, so that half of one never becomes a snapshot. The call runs as a task of its own: it
+    /// hears of the end, or that there is none, also when the caller goes away.
     ///
     /// # Errors
     /// [`UploadError`]; then no snapshot was made of the part that was passed on.
@@ -196,25 +196,25 @@ where
     Ok(())
 }
 
-/// The messages of the call: the header, then parts that are small enough.
+/// The messages of the call: the header, then parts that are small enough, then the end.
 fn parts(
     header: wire::ImportSnapshotHeader,
     arriving: mpsc::Receiver<Piece>,
 ) -> impl Stream<Item = wire::ImportSnapshotRequest> + Send + 'static {
-    // A header where bytes belong makes training refuse the whole.
-    let forbidden = Part::Header(header.clone());
-    let state = Some((arriving, Bytes::new(), forbidden));
+    let state = Some((arriving, Bytes::new(), 0_u64));
     let rest = futures::stream::unfold(state, async |state| {
-        let (mut arriving, mut rest, forbidden) = state?;
+        let (mut arriving, mut rest, size_bytes) = state?;
         while rest.is_empty() {
             match arriving.recv().await {
                 Some(Piece::Bytes(piece)) => rest = piece,
-                Some(Piece::End) => return None,
-                None => return Some((forbidden, None)),
+                Some(Piece::End) => return Some((Part::End(wire::ImportSnapshotEnd { size_bytes }), None)),
+                // Broken off: without the end training stores nothing.
+                None => return None,
             }
         }
         let part = rest.split_to(rest.len().min(PART_BYTES));
-        Some((Part::Chunk(part.into()), Some((arriving, rest, forbidden))))
+        let size_bytes = size_bytes + part.len() as u64;
+        Some((Part::Chunk(part.into()), Some((arriving, rest, size_bytes))))
     });
     let first = futures::stream::once(future::ready(Part::Header(header)));
     first

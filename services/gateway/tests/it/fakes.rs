@@ -40,7 +40,7 @@ pub(crate) enum Import {
         bytes: Vec<u8>,
         largest_part: usize,
     },
-    /// A message that the contract forbids: nothing would be made.
+    /// It did not come to its end: nothing would be made.
     Refused,
 }
 
@@ -281,31 +281,49 @@ impl Fakes {
         request: Request<Streaming<training::ImportSnapshotRequest>>,
     ) -> Answer<training::ImportSnapshotResponse> {
         let mut parts = request.into_inner();
-        let ended = |import: Import| self.0.imports.send_modify(|imports| imports.push(import));
+        let mut ending = Ending {
+            fakes: self.clone(),
+            outcome: Import::Refused,
+        };
         let (mut header, mut bytes, mut largest_part) = (None, Vec::new(), 0);
         // A call that is cancelled looks like a stream that has ended, here as in the real service.
-        while let Some(part) = parts.message().await? {
+        let size_bytes = loop {
+            let Some(part) = parts.message().await? else {
+                return Err(Status::invalid_argument("no end"));
+            };
             match part.part.unwrap() {
-                Part::Header(first) if header.is_none() => header = Some(first),
-                Part::Header(_) => {
-                    ended(Import::Refused);
-                    return Err(Status::invalid_argument("a second header"));
-                }
+                Part::Header(first) => header = Some(first),
                 Part::Chunk(chunk) => {
                     largest_part = largest_part.max(chunk.len());
                     bytes.extend(chunk);
                 }
+                Part::End(end) => break end.size_bytes,
             }
-        }
+        };
+        assert_eq!(size_bytes, bytes.len() as u64);
         let header = header.unwrap();
         let answer = answers::import_snapshot(&header, bytes.len());
-        ended(Import::Complete {
+        ending.outcome = Import::Complete {
             format: header.format,
             source: header.source,
             bytes,
             largest_part,
-        });
+        };
+        drop(ending);
         self.asked("import_snapshot", Request::new(())).await?;
         Ok(Response::new(answer))
+    }
+}
+
+/// Notes how an import ended, also when its call is dropped because the caller has gone.
+struct Ending {
+    fakes: Fakes,
+    outcome: Import,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let outcome = std::mem::replace(&mut self.outcome, Import::Refused);
+        self.fakes.0.imports.send_modify(|imports| imports.push(outcome));
     }
 }

@@ -176,6 +176,34 @@ async fn what_is_no_table_is_refused_with_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn half_a_table_becomes_no_snapshot() {
+    let dir = directory();
+    let mut bench = Setup::new(dir.path(), None).start().await;
+    let customers = csv(&holdfast_simulator::customers(200, 1)).await;
+    let half = customers[..customers.len() / 2].to_vec();
+    let message = |part| wire::ImportSnapshotRequest { part: Some(part) };
+    let header = wire::ImportSnapshotHeader {
+        format: TableFormat::Csv.into(),
+        source: "half.csv".to_owned(),
+    };
+    let whole = wire::ImportSnapshotEnd {
+        size_bytes: customers.len() as u64,
+    };
+    for (end, field) in [(None, "end"), (Some(whole), "end.size_bytes")] {
+        let parts = [Part::Header(header.clone()), Part::Chunk(half.clone())];
+        let messages: Vec<_> = parts.into_iter().chain(end.map(Part::End)).map(message).collect();
+        let refused = fault(bench.training.import_snapshot(tokio_stream::iter(messages)).await);
+        assert_eq!(refused.violations[0].field, field);
+    }
+    let listed = bench
+        .training
+        .list_snapshots(wire::ListSnapshotsRequest::default())
+        .await;
+    assert!(listed.unwrap().into_inner().snapshots.is_empty());
+    bench.stop().await;
+}
+
+#[tokio::test]
 async fn a_table_beyond_the_limit_is_refused_before_it_is_read() {
     let dir = directory();
     let mut setup = Setup::new(dir.path(), None);

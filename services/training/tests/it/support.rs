@@ -152,6 +152,9 @@ impl Bench {
         let message = |part| wire::ImportSnapshotRequest { part: Some(part) };
         let mut messages = vec![message(Part::Header(header))];
         messages.extend(bytes.chunks(200_000).map(|chunk| message(Part::Chunk(chunk.to_vec()))));
+        messages.push(message(Part::End(wire::ImportSnapshotEnd {
+            size_bytes: bytes.len() as u64,
+        })));
         Ok(self
             .training
             .import_snapshot(tokio_stream::iter(messages))
