@@ -148,6 +148,10 @@ async fn a_table_is_trained_on_scored_and_predicted() {
     );
     scores_follow_the_customers(&scores, &customers);
 
+    // The latest predictions count, although no segment of the log was due yet.
+    let checked = up.json(&["drift", "check", "--last", "1h"]).await;
+    assert_eq!(checked["report"]["rows"], 2_200, "{checked}");
+
     let fields = [
         "Total_Relationship_Count=3",
         "Credit_Limit=3200",
