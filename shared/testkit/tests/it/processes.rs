@@ -13,8 +13,11 @@ fn shell(script: &str) -> Process {
 }
 
 fn is_alive(id: u32) -> bool {
-    // A zombie has no command line.
-    std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| !line.is_empty())
+    // A zombie has ended. The command line would not do: it is empty for a moment while a process executes another program.
+    std::fs::read_to_string(format!("/proc/{id}/stat")).is_ok_and(|stat| {
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+    })
 }
 
 #[tokio::test]
