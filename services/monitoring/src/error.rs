@@ -3,9 +3,8 @@
 use holdfast_chassis::{Code, Fault, FieldViolation};
 use holdfast_domain::{InvalidId, ModelName};
 use holdfast_records::FormatError;
+use holdfast_statistics::StatisticsError;
 use holdfast_storage::Key;
-
-use crate::service::statistics::StatisticsError;
 
 /// Monitoring's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

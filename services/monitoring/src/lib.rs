@@ -1,7 +1,7 @@
 //! Monitoring: windows of the prediction log against what the champion was trained on, outcomes that arrive late, and the request for
 //! retraining.
 //!
-//! `service/` is the logic: [`service::drift`] (the comparison and the verdict, pure functions over [`service::statistics`]),
+//! `service/` is the logic: [`service::drift`] (the comparison and the verdict, pure functions over `holdfast_statistics`),
 //! [`service::checks`] (reading a window and storing its report), [`service::reports`], [`service::outcomes`] and
 //! [`service::retraining`]. `grpc.rs` is the adapter, `training_client.rs` the way to the training service. Everything is kept in the blob
 //! store and nothing here: any number of replicas may run, and one that starts needs no other service.

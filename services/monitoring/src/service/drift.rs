@@ -10,11 +10,11 @@ mod summary;
 
 use holdfast_domain::Schema;
 use holdfast_model::{Distribution, NumericProfile, ReferenceProfile};
+use holdfast_statistics::{Ecdf, StatisticsError, benjamini_hochberg, ks, power};
 
 use super::policy::DriftPolicy;
 use super::report::{FeatureDrift, Method, SCORE, SkippedFeature, Verdict};
 use super::sample::WindowSample;
-use super::statistics::{Ecdf, StatisticsError, benjamini_hochberg, ks, power};
 
 pub use summary::{Circumstances, summary};
 

@@ -9,6 +9,5 @@ pub mod report;
 pub mod reports;
 pub mod retraining;
 pub mod sample;
-pub mod statistics;
 mod stored_json;
 pub mod window;

@@ -1,8 +1,7 @@
 //! The rules: when a window has drifted, and when it can be learnt from.
 
+use holdfast_statistics::{DEFAULT_FALSE_DISCOVERY_RATE, ks};
 use serde::{Deserialize, Serialize};
-
-use super::statistics::{DEFAULT_FALSE_DISCOVERY_RATE, ks};
 
 /// When a window has drifted. Part of the settings, and copied into every report.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

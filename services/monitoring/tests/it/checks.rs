@@ -5,9 +5,9 @@ use holdfast_api::time;
 use holdfast_chassis::Code;
 use holdfast_domain::{Customer, Feature, ModelName, ModelVersion};
 use holdfast_model::Distribution;
-use holdfast_monitoring::service::statistics::{Ecdf, ks};
 use holdfast_records::layout::model_key;
 use holdfast_simulator::Scenario;
+use holdfast_statistics::{Ecdf, ks};
 use jiff::SignedDuration;
 
 use crate::support::{Sandbox, churn, drifted, feature, features, noon, schema, unseen};

@@ -450,4 +450,48 @@ impl TrainingService for FakeTraining {
     async fn cancel_run(&self, _: Request<training::CancelRunRequest>) -> Answer<training::CancelRunResponse> {
         not_here()
     }
+
+    async fn import_model(
+        &self,
+        _: Request<tonic::Streaming<training::ImportModelRequest>>,
+    ) -> Answer<training::ImportModelResponse> {
+        not_here()
+    }
+
+    type ExportModelStream = Pin<Box<dyn Stream<Item = Result<training::ExportModelResponse, Status>> + Send>>;
+
+    async fn export_model(&self, _: Request<training::ExportModelRequest>) -> Answer<Self::ExportModelStream> {
+        not_here()
+    }
+
+    type ReproduceVersionStream =
+        Pin<Box<dyn Stream<Item = Result<training::ReproduceVersionResponse, Status>> + Send>>;
+
+    async fn reproduce_version(
+        &self,
+        _: Request<training::ReproduceVersionRequest>,
+    ) -> Answer<Self::ReproduceVersionStream> {
+        not_here()
+    }
+
+    async fn get_model_card(
+        &self,
+        _: Request<training::GetModelCardRequest>,
+    ) -> Answer<training::GetModelCardResponse> {
+        not_here()
+    }
+
+    async fn list_evaluation_files(
+        &self,
+        _: Request<training::ListEvaluationFilesRequest>,
+    ) -> Answer<training::ListEvaluationFilesResponse> {
+        not_here()
+    }
+
+    async fn get_evaluation_file(
+        &self,
+        _: Request<training::GetEvaluationFileRequest>,
+    ) -> Answer<training::GetEvaluationFileResponse> {
+        not_here()
+    }
 }

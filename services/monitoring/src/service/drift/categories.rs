@@ -2,13 +2,13 @@
 
 use holdfast_domain::{Feature, Schema};
 use holdfast_model::CategoricalProfile;
+use holdfast_statistics::{StatisticsError, chi_squared};
 use statrs::distribution::{ChiSquared as ChiSquaredDistribution, ContinuousCDF as _};
 
 use super::cramers_v::cramers_v;
 use super::{Compared, missing_share};
 use crate::service::policy::DriftPolicy;
 use crate::service::report::{FeatureDrift, Method};
-use crate::service::statistics::{StatisticsError, chi_squared};
 
 /// Counts of the reference and of the window, category by category.
 type Pair = (u64, u64);

@@ -62,7 +62,7 @@ fn deviance(u: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, numbers};
+    use crate::fixtures::{assert_close, numbers};
 
     #[test]
     fn one_row_is_uniform() {

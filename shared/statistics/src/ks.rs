@@ -178,7 +178,7 @@ pub(super) fn gcd(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, ks_cases};
+    use crate::fixtures::{assert_close, ks_cases};
 
     fn sample(values: &[f64]) -> Ecdf<'static> {
         Ecdf::from_sample(values.to_vec()).unwrap()

@@ -55,7 +55,7 @@ fn standard_deviation(sample: &Ecdf<'_>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, distances};
+    use crate::fixtures::{assert_close, distances};
 
     fn sample(values: &[f64]) -> Ecdf<'static> {
         Ecdf::from_sample(values.to_vec()).unwrap()

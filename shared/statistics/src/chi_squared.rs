@@ -54,7 +54,7 @@ pub fn two_sample(reference: &[u64], current: &[u64]) -> Result<ChiSquared, Stat
     })
 }
 
-fn upper_tail(statistic: f64, degrees_of_freedom: u32) -> f64 {
+pub(super) fn upper_tail(statistic: f64, degrees_of_freedom: u32) -> f64 {
     if degrees_of_freedom == 0 || statistic <= 0.0 {
         return 1.0;
     }
@@ -64,7 +64,7 @@ fn upper_tail(statistic: f64, degrees_of_freedom: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, distances, numbers_of_distances};
+    use crate::fixtures::{assert_close, distances, numbers_of_distances};
 
     #[test]
     fn a_worked_example() {

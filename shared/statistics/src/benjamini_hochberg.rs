@@ -31,7 +31,7 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Result<Vec<f64>, StatisticsError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, distances};
+    use crate::fixtures::{assert_close, distances};
 
     #[test]
     fn a_worked_example() {

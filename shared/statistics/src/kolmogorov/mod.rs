@@ -72,7 +72,7 @@ fn in_upper_tail(n: u64, scaled: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, numbers};
+    use crate::fixtures::{assert_close, numbers};
 
     #[test]
     fn one_row_is_uniform_beyond_one_half() {

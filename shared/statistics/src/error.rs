@@ -1,4 +1,4 @@
-//! The one error of the drift statistics: every reason why an input has no answer.
+//! The one error of the statistics: every reason why an input has no answer.
 
 use std::error::Error;
 use std::fmt;
@@ -28,6 +28,13 @@ pub enum StatisticsError {
         /// Length of the second.
         second: usize,
     },
+    /// A column with a single distinct value has no correlation with anything.
+    Constant,
+    /// A ratio that must be above 0 and finite.
+    NotARatio {
+        /// What was given.
+        value: f64,
+    },
     /// A p-value, a significance level or a power outside its range.
     NotAProbability {
         /// Position in the slice, from 0; 0 for a single argument.
@@ -47,6 +54,8 @@ impl fmt::Display for StatisticsError {
             Self::LengthMismatch { first, second } => {
                 write!(f, "lengths {first} and {second} differ")
             }
+            Self::Constant => write!(f, "all values are equal"),
+            Self::NotARatio { value } => write!(f, "{value} is not above 0 and finite"),
             Self::NotAProbability { index, value } => {
                 write!(f, "{value} at index {index} is not a probability")
             }

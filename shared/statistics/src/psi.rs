@@ -30,7 +30,7 @@ pub fn psi(reference: &[u64], current: &[u64]) -> Result<f64, StatisticsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, distances};
+    use crate::fixtures::{assert_close, distances};
 
     #[test]
     fn a_worked_example() {

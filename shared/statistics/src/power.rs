@@ -45,7 +45,7 @@ pub fn smallest_detectable_d(n: u64, m: u64, alpha: f64, power: f64) -> Result<f
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::kolmogorov::survival;
+    use crate::kolmogorov::survival;
 
     #[test]
     fn the_textbook_rule_comes_out() {

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-const KS: &str = include_str!("../../../../../tests/fixtures/statistics/ks.json");
-const KOLMOGOROV: &str = include_str!("../../../../../tests/fixtures/statistics/kolmogorov.json");
-const DISTANCES: &str = include_str!("../../../../../tests/fixtures/statistics/distances.json");
+const KS: &str = include_str!("../../../tests/fixtures/statistics/ks.json");
+const KOLMOGOROV: &str = include_str!("../../../tests/fixtures/statistics/kolmogorov.json");
+const ASSOCIATIONS: &str = include_str!("../../../tests/fixtures/statistics/associations.json");
+const DISTANCES: &str = include_str!("../../../tests/fixtures/statistics/distances.json");
 
 /// Relative agreement; down to 1e-290, where doubles begin to lose digits.
 pub(super) fn assert_close(actual: f64, expected: f64, tolerance: f64, what: &str) {
@@ -65,16 +66,31 @@ pub(super) fn numbers_of_distances(key: &str) -> Vec<Vec<f64>> {
     rows_of(&parsed(DISTANCES)[key])
 }
 
+/// Rows of numbers about associations.
+pub(super) fn numbers_of_associations(key: &str) -> Vec<Vec<f64>> {
+    rows_of(&parsed(ASSOCIATIONS)[key])
+}
+
 pub(super) struct Case(Value);
 
 pub(super) fn distances(key: &str) -> Vec<Case> {
-    parsed(DISTANCES)[key]
+    cases(DISTANCES, key)
+}
+
+pub(super) fn associations(key: &str) -> Vec<Case> {
+    cases(ASSOCIATIONS, key)
+}
+
+fn cases(text: &str, key: &str) -> Vec<Case> {
+    let cases: Vec<Case> = parsed(text)[key]
         .as_array()
         .unwrap()
         .iter()
         .cloned()
         .map(Case)
-        .collect()
+        .collect();
+    assert!(!cases.is_empty());
+    cases
 }
 
 impl Case {
@@ -88,6 +104,12 @@ impl Case {
 
     pub(super) fn list(&self, key: &str) -> Vec<f64> {
         list(&self.0[key])
+    }
+
+    pub(super) fn table(&self, key: &str) -> Vec<Vec<u64>> {
+        let rows = self.0[key].as_array().unwrap().iter();
+        rows.map(|row| row.as_array().unwrap().iter().map(|v| v.as_u64().unwrap()).collect())
+            .collect()
     }
 
     pub(super) fn counts(&self, key: &str) -> Vec<u64> {

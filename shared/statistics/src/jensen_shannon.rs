@@ -33,7 +33,7 @@ fn relative_entropy(share: f64, of: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, distances};
+    use crate::fixtures::{assert_close, distances};
 
     #[test]
     fn disjoint_counts_are_at_the_largest_distance() {

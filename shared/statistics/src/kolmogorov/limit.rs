@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use crate::service::statistics::StatisticsError;
+use crate::StatisticsError;
 
 /// P(K ≥ y): 2 Σ (−1)^(k−1) exp(−2k²y²), or, for small y, by the theta-function identity
 /// 1 − √(2π)/y · Σ exp(−(2k−1)²π²/(8y²)).
@@ -56,7 +56,7 @@ pub fn limit_quantile(alpha: f64) -> Result<f64, StatisticsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::statistics::fixtures::{assert_close, numbers};
+    use crate::fixtures::{assert_close, numbers};
 
     #[test]
     fn the_textbook_critical_values_come_out() {
