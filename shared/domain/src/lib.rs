@@ -5,6 +5,7 @@
 
 mod customer;
 mod digest;
+mod draw;
 mod feature;
 mod ids;
 mod schema;
@@ -17,9 +18,11 @@ mod violation;
 
 pub use customer::{Customer, CustomerKey, FieldValue, Strictness};
 pub use digest::Digest;
+pub use draw::Draws;
 pub use feature::{FEATURE_COUNT, Feature, FeatureKind};
 pub use ids::{Generation, InvalidId, ModelName, ModelVersion, RunId};
 pub use schema::{Column, ColumnRole, KeyColumn, Schema, SchemaError, TargetColumn};
+pub use suggest::nearest as nearest_name;
 pub use table::{MINIMUM_ROWS, TableSummary, validate_table};
 pub use validate::{RowBuilder, UNLISTED_CATEGORY};
 pub use vector::{FeatureVector, UNKNOWN_CATEGORY};

@@ -1,10 +1,6 @@
 //! Stratified splits: the same rows for the same labels and seed, on every machine and in every later version.
-//!
-//! The random numbers are ChaCha8 words and the shuffle is written out here, because a library's `shuffle` may change its draws
-//! between releases, and then no run could be reproduced.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use crate::draw::Draws;
 
 /// Row indices of the two parts, each ascending; together they are every row once.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,29 +51,25 @@ pub fn stratified_k_fold(labels: &[bool], k: usize, seed: u64) -> Vec<Split> {
         .collect()
 }
 
-/// The rows of the positive and of the negative class, each shuffled.
-fn shuffled_classes(labels: &[bool], seed: u64) -> [Vec<usize>; 2] {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    [true, false].map(|class| {
-        let mut rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] == class).collect();
-        for last in (1..rows.len()).rev() {
-            let chosen = below(&mut random, last + 1);
-            rows.swap(last, chosen);
-        }
-        rows
-    })
+/// `repeats` times [`stratified_k_fold`], each time drawn anew: repeated cross-validation. The first is that of `seed`.
+pub fn repeated_stratified_k_fold(labels: &[bool], k: usize, repeats: usize, seed: u64) -> Vec<Vec<Split>> {
+    let mut seeds = Draws::of(seed);
+    (0..repeats)
+        .map(|repeat| {
+            let seed = if repeat == 0 { seed } else { seeds.seed() };
+            stratified_k_fold(labels, k, seed)
+        })
+        .collect()
 }
 
-/// A number in `0..bound`, each equally likely: draws beyond the largest multiple of `bound` are thrown away.
-fn below(random: &mut ChaCha8Rng, bound: usize) -> usize {
-    let bound = bound as u64;
-    let usable = u64::MAX - u64::MAX % bound;
-    loop {
-        let draw = random.next_u64();
-        if draw < usable {
-            return (draw % bound) as usize;
-        }
-    }
+/// The rows of the positive and of the negative class, each shuffled.
+fn shuffled_classes(labels: &[bool], seed: u64) -> [Vec<usize>; 2] {
+    let mut draws = Draws::of(seed);
+    [true, false].map(|class| {
+        let mut rows: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] == class).collect();
+        draws.shuffle(&mut rows);
+        rows
+    })
 }
 
 /// How many of a class's `count` rows are for testing; `share` is between 0 and 1.
@@ -123,6 +115,20 @@ mod tests {
         let labels: Vec<bool> = (0..20).map(|row| row % 4 == 0).collect();
         assert_eq!(stratified(&labels, 0.3, 42).test, [0, 1, 8, 11, 14, 18, 19]);
         assert_eq!(stratified_k_fold(&labels, 4, 42)[0].test, [1, 5, 8, 13, 16]);
+    }
+
+    #[test]
+    fn repeats_are_drawn_anew_and_begin_with_the_seeds_own_folds() {
+        let labels: Vec<bool> = (0..60).map(|row| row % 5 == 0).collect();
+        let repeats = repeated_stratified_k_fold(&labels, 3, 4, 9);
+        assert_eq!(repeats.len(), 4);
+        assert_eq!(repeats[0], stratified_k_fold(&labels, 3, 9));
+        for (place, folds) in repeats.iter().enumerate() {
+            assert_eq!(folds.len(), 3);
+            assert!(!repeats[..place].contains(folds), "repeat {place} is new");
+        }
+        assert_eq!(repeats, repeated_stratified_k_fold(&labels, 3, 4, 9));
+        assert!(repeated_stratified_k_fold(&labels, 3, 0, 9).is_empty());
     }
 
     #[test]

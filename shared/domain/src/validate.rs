@@ -187,7 +187,18 @@ impl<'s> RowBuilder<'s> {
     ///
     /// # Errors
     /// Every violation, those of missing values last.
-    pub fn finish(mut self) -> Result<Customer, Vec<Violation>> {
+    pub fn finish(self) -> Result<Customer, Vec<Violation>> {
+        let (customer, violations) = self.finish_with_violations();
+        if violations.is_empty() {
+            Ok(customer)
+        } else {
+            Err(violations)
+        }
+    }
+
+    /// What holds of the customer, values that were refused being missing, and every violation: for those who look at a table before
+    /// they trust it.
+    pub fn finish_with_violations(mut self) -> (Customer, Vec<Violation>) {
         let training = self.strictness == Strictness::Training;
         if training && self.customer.key.is_none() && self.refused & KEY_BIT == 0 {
             self.missing(&self.schema.key().name);
@@ -202,11 +213,7 @@ impl<'s> RowBuilder<'s> {
                 self.missing(column.name());
             }
         }
-        if self.violations.is_empty() {
-            Ok(self.customer)
-        } else {
-            Err(self.violations)
-        }
+        (self.customer, self.violations)
     }
 
     fn missing(&mut self, column: &str) {

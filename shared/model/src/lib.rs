@@ -11,6 +11,7 @@
 //! every later version must read.
 
 mod artifact;
+mod bare;
 mod calibration;
 mod domain_check;
 pub mod ensemble;
@@ -29,7 +30,8 @@ mod threshold;
 mod wire;
 
 pub use artifact::{FORMAT_VERSION, MAX_ARTIFACT_BYTES, ModelDraft, UnverifiedArtifact};
-pub use calibration::Calibration;
+pub use bare::BareModel;
+pub use calibration::{Calibration, IsotonicBlock, isotonic_regression};
 pub use ensemble::{
     Aggregation, Comparison, Ensemble, Estimator, Link, LogisticCoefficients, Member, MissingRule, Node, SplitRule,
     Tree, TreeEnsemble, UnlistedCode,
@@ -44,4 +46,4 @@ pub use profile::{
     CategoricalProfile, Distribution, FeatureProfile, NumericProfile, ProfileMismatch, ReferenceProfile,
 };
 pub use signature::{Input, InputKind, Signature};
-pub use threshold::{Threshold, ThresholdPolicy};
+pub use threshold::{Offer, ProfitPoint, Threshold, ThresholdPolicy, profit_curve};

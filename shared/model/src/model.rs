@@ -7,12 +7,12 @@ use crate::calibration::Calibration;
 use crate::domain_check::DomainCheck;
 use crate::ensemble::Ensemble;
 use crate::error::{DecodeError, GoldenMismatch, InvalidPart};
-use crate::explain::{Direction, Explainer, Explanation, Reason, ReasonContext, Scratch, credit_features};
+use crate::explain::{Direction, Explainer, Explanation, Reason, ReasonContext, credit_features};
 use crate::golden::{self, GoldenRow};
 use crate::origin::Origin;
-use crate::preprocess::{MAX_COLUMNS, Preprocessing, Preprocessor};
+use crate::preprocess::{MAX_COLUMNS, Preprocessing, Preprocessor, Row};
 use crate::profile::ReferenceProfile;
-use crate::scoring::{BLOCK_ROWS, Scorer};
+use crate::scoring::{BLOCK_ROWS, Scorer, WORD_ROWS};
 use crate::signature::Signature;
 use crate::threshold::Threshold;
 use crate::wire;
@@ -136,16 +136,13 @@ impl Model {
 
     /// The margin of each row, the same bits as [`margin`](Self::margin) gives; as long as the shorter of both slices.
     pub fn margin_batch(&self, rows: &[FeatureVector], out: &mut [f64]) {
-        let mut block = [[f64::NAN; MAX_COLUMNS]; BLOCK_ROWS];
-        let mut margins = [0.0; BLOCK_ROWS];
+        let mut block = vec![[f64::NAN; MAX_COLUMNS]; rows.len().min(BLOCK_ROWS)];
         for (rows, out) in rows.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS)) {
+            let block = &mut block[..rows.len()];
             for (row, features) in block.iter_mut().zip(rows) {
                 self.preprocessor.transform(features, row);
             }
-            self.scorer.margins(&block[..rows.len()], &mut margins);
-            out.iter_mut()
-                .zip(&margins[..rows.len()])
-                .for_each(|(out, margin)| *out = *margin);
+            self.scorer.margins(block, out);
         }
     }
 
@@ -176,24 +173,36 @@ impl Model {
 
     /// Why the row got its margin, per feature. Trees: path-dependent TreeSHAP; linear functions: coefficient × (x - mean).
     pub fn explain(&self, features: &FeatureVector) -> Explanation {
-        self.explain_with(features, &mut self.explainer.scratch())
-    }
-
-    /// [`explain`](Self::explain) for many rows, with memory reused between them.
-    pub fn explain_batch(&self, rows: &[FeatureVector]) -> Vec<Explanation> {
-        let mut scratch = self.explainer.scratch();
-        rows.iter()
-            .map(|features| self.explain_with(features, &mut scratch))
-            .collect()
-    }
-
-    fn explain_with(&self, features: &FeatureVector, scratch: &mut Scratch) -> Explanation {
         let row = self.preprocessor.row(features);
-        let columns = self.explainer.columns(&self.scorer, &row, scratch);
+        let mut contributions = [[0.0; MAX_COLUMNS]];
+        self.explainer.add_columns(&self.scorer, &[row], &mut contributions);
+        self.explanation(self.scorer.margin(&row), &contributions[0])
+    }
+
+    /// [`explain`](Self::explain) for many rows, the same bits in less time.
+    pub fn explain_batch(&self, rows: &[FeatureVector]) -> Vec<Explanation> {
+        let mut block = vec![[f64::NAN; MAX_COLUMNS]; rows.len().min(WORD_ROWS)];
+        let mut margins = [0.0; WORD_ROWS];
+        let mut explanations = Vec::with_capacity(rows.len());
+        for rows in rows.chunks(WORD_ROWS) {
+            let block = &mut block[..rows.len()];
+            for (row, features) in block.iter_mut().zip(rows) {
+                self.preprocessor.transform(features, row);
+            }
+            let mut contributions = vec![[0.0; MAX_COLUMNS]; rows.len()];
+            self.explainer.add_columns(&self.scorer, block, &mut contributions);
+            self.scorer.margins(block, &mut margins);
+            let pairs = margins.iter().zip(&contributions);
+            explanations.extend(pairs.map(|(margin, contributions)| self.explanation(*margin, contributions)));
+        }
+        explanations
+    }
+
+    fn explanation(&self, margin: f64, columns: &Row) -> Explanation {
         Explanation {
             base: self.explainer.base(),
-            margin: self.scorer.margin(&row),
-            contributions: credit_features(&columns, &self.preprocessor),
+            margin,
+            contributions: credit_features(columns, &self.preprocessor),
         }
     }
 
@@ -201,10 +210,9 @@ impl Model {
     /// know no features behind their columns. The base value is the one of [`explain`](Self::explain).
     pub fn explain_columns(&self, features: &FeatureVector) -> Vec<f64> {
         let row = self.preprocessor.row(features);
-        let contributions = self
-            .explainer
-            .columns(&self.scorer, &row, &mut self.explainer.scratch());
-        contributions[..self.preprocessor.columns().len()].to_vec()
+        let mut contributions = [[0.0; MAX_COLUMNS]];
+        self.explainer.add_columns(&self.scorer, &[row], &mut contributions);
+        contributions[0][..self.preprocessor.columns().len()].to_vec()
     }
 
     /// The `n` features that push most towards attrition, strongest first, as sentences a call agent can say.

@@ -152,8 +152,12 @@ impl Ensemble {
         }
     }
 
-    /// Checks everything that scoring and explaining rely on.
-    pub(crate) fn validate(&self, columns: &[ColumnKind]) -> Result<(), InvalidPart> {
+    /// Checks everything that scoring and explaining rely on, for an estimator of these columns. Encoding a draft checks it as well; whoever
+    /// makes an ensemble of somebody else's numbers learns here what is wrong with them.
+    ///
+    /// # Errors
+    /// [`InvalidPart`] names the member, tree and node.
+    pub fn validate(&self, columns: &[ColumnKind]) -> Result<(), InvalidPart> {
         if self.members.is_empty() || self.members.len() > MAX_MEMBERS {
             let count = self.members.len();
             return Err(InvalidPart::new(

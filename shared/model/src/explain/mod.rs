@@ -4,7 +4,11 @@
 //! one-hot columns, is credited to it whole; an engineered column is credited **in equal shares to the columns it is made of**, so that
 //! a call agent only ever hears of things the bank recorded. Shares add up to 1, so the sum is the margin either way.
 
+mod dependence;
+mod importance;
+mod names;
 mod phrases;
+mod quadrature;
 mod reasons;
 mod treeshap;
 
@@ -12,12 +16,15 @@ use holdfast_domain::{FEATURE_COUNT, Feature};
 
 use crate::ensemble::Ensemble;
 use crate::ensemble::Estimator;
-use crate::preprocess::{MAX_COLUMNS, Preprocessor, Row};
+use crate::preprocess::{Preprocessor, Row};
 use crate::scoring::{Machine, Scorer};
 
+pub use dependence::{BAND_TAIL, DependencePoint, partial_dependence};
+pub use importance::{FeatureImportance, importance};
+pub use names::{plain_name, plain_value};
 pub(crate) use reasons::ReasonContext;
 pub use reasons::{Direction, Level, Reason};
-use treeshap::{PathBuffer, TreeExplainer};
+use treeshap::TreeExplainer;
 
 /// A margin taken apart. `base` plus all contributions is `margin`, within 1e-6.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,24 +52,18 @@ pub(crate) struct Explainer {
     base: f64,
 }
 
-/// Memory that explaining one row after the other reuses.
-pub(crate) struct Scratch {
-    path: PathBuffer,
-}
-
 impl Explainer {
     pub(crate) fn new(ensemble: &Ensemble, scorer: &Scorer) -> Self {
         let mut base = 0.0;
         let mut members = Vec::with_capacity(ensemble.members.len());
         for (member, (weight, machine)) in ensemble.members.iter().zip(scorer.members()) {
-            let explainer = match (&member.estimator, machine) {
-                (Estimator::Trees(trees), Machine::Trees(flat)) => Some(TreeExplainer::new(trees, flat)),
-                _ => None,
-            };
-            let own = match (&explainer, machine) {
-                (Some(explainer), _) => explainer.base(),
-                (None, Machine::Linear(linear)) => linear.base(),
-                (None, Machine::Trees(flat)) => flat.base_margin(),
+            let (own, explainer) = match (&member.estimator, machine) {
+                (Estimator::Trees(trees), Machine::Trees(packed)) => {
+                    let explainer = TreeExplainer::new(trees, packed.predicates(), packed.divisor());
+                    (explainer.base(), Some(explainer))
+                }
+                (Estimator::Logistic(linear), _) => (linear.base(), None),
+                (Estimator::Trees(trees), Machine::Linear(_)) => (trees.base_margin(), None),
             };
             base += weight * own;
             members.push(explainer);
@@ -75,32 +76,22 @@ impl Explainer {
         self.base
     }
 
-    pub(crate) fn scratch(&self) -> Scratch {
-        let depth = self
-            .members
-            .iter()
-            .flatten()
-            .map(TreeExplainer::depth)
-            .max()
-            .unwrap_or(0);
-        Scratch {
-            path: PathBuffer::for_depth(depth),
-        }
-    }
-
-    /// The contribution of each column.
-    pub(crate) fn columns(&self, scorer: &Scorer, row: &Row, scratch: &mut Scratch) -> Row {
-        let mut contributions = [0.0; MAX_COLUMNS];
+    /// The contributions of the columns of up to 64 rows, added to `contributions`.
+    pub(crate) fn add_columns(&self, scorer: &Scorer, rows: &[Row], contributions: &mut [Row]) {
         for ((weight, machine), explainer) in scorer.members().iter().zip(&self.members) {
             match (machine, explainer) {
-                (Machine::Trees(flat), Some(explainer)) => {
-                    explainer.contribute(flat, row, *weight, &mut contributions, &mut scratch.path);
+                (Machine::Trees(packed), Some(explainer)) => {
+                    let right = packed.predicates().answer_rows(rows);
+                    explainer.contribute(&right, *weight, contributions);
                 }
-                (Machine::Linear(linear), _) => linear.contribute(row, *weight, &mut contributions),
-                (Machine::Trees(_), None) => {}
+                (Machine::Linear(linear), _) => {
+                    for (row, contributions) in rows.iter().zip(&mut *contributions) {
+                        linear.contribute(row, *weight, contributions);
+                    }
+                }
+                (Machine::Trees(..), None) => {}
             }
         }
-        contributions
     }
 }
 

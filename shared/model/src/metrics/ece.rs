@@ -1,7 +1,7 @@
 //! Expected calibration error with its reliability curve (Naeini, Cooper & Hauskrecht, AAAI 2015; Guo et al., ICML 2017).
 
-use super::MetricError;
 use super::error::check_probabilities;
+use super::{MetricError, Proportion, wilson};
 
 /// Bins of equal width over [0, 1].
 pub const CALIBRATION_BINS: usize = 10;
@@ -18,10 +18,20 @@ pub struct ReliabilityBin {
     pub upper: f64,
     /// Rows in the bin.
     pub rows: u64,
+    /// Positives among them.
+    pub positives: u64,
     /// Mean score of those rows; 0 in an empty bin.
     pub mean_score: f64,
     /// Share of positives among those rows; 0 in an empty bin.
     pub positive_share: f64,
+}
+
+impl ReliabilityBin {
+    /// Share of positives with Wilson's interval; `None` in an empty bin.
+    #[must_use]
+    pub fn interval(&self) -> Option<Proportion> {
+        wilson(self.positives, self.rows).ok()
+    }
 }
 
 /// How far scores and frequencies are apart.
@@ -60,6 +70,7 @@ pub fn ece(labels: &[bool], probabilities: &[f64]) -> Result<Calibration, Metric
                 lower: edge(bin),
                 upper: edge(bin + 1),
                 rows: rows[bin],
+                positives: positives[bin],
                 mean_score: share(score_sums[bin]),
                 positive_share: share(positives[bin] as f64),
             }
@@ -86,6 +97,9 @@ mod tests {
         assert_close(found.ece, 0.225, 1e-14, "ece");
         assert_close(found.maximum, 0.35, 1e-14, "maximum");
         assert_eq!((found.bins[1].rows, found.bins[8].rows), (2, 2));
+        assert_eq!((found.bins[1].positives, found.bins[0].interval()), (1, None));
+        let share = found.bins[1].interval().unwrap();
+        assert!(share.lower < 0.1 && share.upper > 0.9, "{share:?}");
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub enum MetricError {
 }
 
 /// Checks that there are rows, as many scores as labels, and no NaN.
-pub(super) fn check_scores(labels: &[bool], scores: &[f64]) -> Result<(), MetricError> {
+pub(crate) fn check_scores(labels: &[bool], scores: &[f64]) -> Result<(), MetricError> {
     check_length(labels, scores.len())?;
     match scores.iter().position(|score| score.is_nan()) {
         Some(row) => Err(MetricError::NotANumber { row }),
@@ -77,7 +77,7 @@ pub(super) fn check_scores(labels: &[bool], scores: &[f64]) -> Result<(), Metric
 }
 
 /// [`check_scores`], and every score in [0, 1].
-pub(super) fn check_probabilities(labels: &[bool], scores: &[f64]) -> Result<(), MetricError> {
+pub(crate) fn check_probabilities(labels: &[bool], scores: &[f64]) -> Result<(), MetricError> {
     check_scores(labels, scores)?;
     match scores.iter().position(|score| !(0.0..=1.0).contains(score)) {
         Some(row) => Err(MetricError::NotAProbability {
@@ -104,13 +104,13 @@ pub(super) fn check_length(labels: &[bool], other: usize) -> Result<(), MetricEr
 
 /// Rows of either class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Classes {
-    pub(super) positives: usize,
-    pub(super) negatives: usize,
+pub(crate) struct Classes {
+    pub(crate) positives: usize,
+    pub(crate) negatives: usize,
 }
 
 /// Counts the classes; both have to be there.
-pub(super) fn both_classes(labels: &[bool]) -> Result<Classes, MetricError> {
+pub(crate) fn both_classes(labels: &[bool]) -> Result<Classes, MetricError> {
     let positives = labels.iter().filter(|&&label| label).count();
     let negatives = labels.len() - positives;
     if positives == 0 || negatives == 0 {

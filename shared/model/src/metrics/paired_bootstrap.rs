@@ -4,7 +4,8 @@
 use super::MetricError;
 use super::error::{both_classes, check_scores};
 use super::pr_auc::average_precision;
-use super::ranking::{Order, Tie, order_from_the_top};
+use super::ranking::{Order, order_from_the_top, weighted_ties};
+use super::resampling::{StratifiedDraws, percentile};
 use super::roc_auc::half_wins;
 
 /// Enough for a 95 % interval to two digits.
@@ -55,35 +56,21 @@ pub fn paired_bootstrap(
         return Err(MetricError::TooFewReplicates { replicates });
     }
     let orders = [order_from_the_top(first), order_from_the_top(second)];
-    let rows_of = |class: bool| (0..labels.len()).filter(|&row| labels[row] == class).collect();
-    let classes: [Vec<usize>; 2] = [rows_of(true), rows_of(false)];
     let difference = |weights: &[u64]| {
         let [a, b] = [0, 1].map(|i| weighted_metric(metric, &orders[i], labels, weights));
         a - b
     };
 
-    let mut random = SplitMix64(seed);
-    let mut weights = vec![0_u64; labels.len()];
-    let mut deltas: Vec<f64> = (0..replicates)
-        .map(|_| {
-            weights.fill(0);
-            for class in &classes {
-                for _ in class {
-                    weights[class[random.below(class.len())]] += 1;
-                }
-            }
-            difference(&weights)
-        })
-        .collect();
+    let mut draws = StratifiedDraws::new(labels, seed);
+    let mut deltas: Vec<f64> = (0..replicates).map(|_| difference(draws.draw())).collect();
     deltas.sort_unstable_by(f64::total_cmp);
 
     let count = replicates as f64;
     let mean = deltas.iter().sum::<f64>() / count;
     let squares: f64 = deltas.iter().map(|delta| (delta - mean).powi(2)).sum();
     let not_better = deltas.iter().filter(|&&delta| delta <= 0.0).count();
-    weights.fill(1);
     Ok(PairedBootstrap {
-        delta: difference(&weights),
+        delta: difference(&vec![1; labels.len()]),
         standard_error: (squares / (count - 1.0)).sqrt(),
         lower: percentile(&deltas, 0.025),
         upper: percentile(&deltas, 0.975),
@@ -94,24 +81,9 @@ pub fn paired_bootstrap(
 
 fn weighted_metric(metric: BootstrapMetric, order: &Order, labels: &[bool], weights: &[u64]) -> f64 {
     let (mut positives, mut negatives) = (0_u64, 0_u64);
-    let mut start = 0;
-    let ties = order.ends.iter().map(|&end| {
-        let mut tie = Tie {
-            score: 0.0,
-            positives: 0,
-            negatives: 0,
-        };
-        for &row in &order.rows[start..end] {
-            *(if labels[row] {
-                &mut tie.positives
-            } else {
-                &mut tie.negatives
-            }) += weights[row];
-        }
-        start = end;
+    let ties = weighted_ties(order, labels, weights).inspect(|tie| {
         positives += tie.positives;
         negatives += tie.negatives;
-        tie
     });
     match metric {
         BootstrapMetric::RocAuc => {
@@ -123,33 +95,6 @@ fn weighted_metric(metric: BootstrapMetric, order: &Order, labels: &[bool], weig
     }
 }
 
-/// Linear interpolation between the order statistics, as numpy's default.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let below = position.floor();
-    let low = sorted[below as usize];
-    let high = sorted[position.ceil() as usize];
-    low + (position - below) * (high - low)
-}
-
-/// Steele, Lea & Flood 2014: small, fast, and the same everywhere.
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `bound` > 0; the bias of the multiplication is below bound / 2⁶⁴.
-    fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,13 +103,6 @@ mod tests {
 
     fn run(case: &crate::metrics::fixtures::Case, metric: BootstrapMetric, seed: u64) -> PairedBootstrap {
         paired_bootstrap(&case.labels, (&case.scores, &case.second), metric, 500, seed).unwrap()
-    }
-
-    #[test]
-    fn the_generator_is_the_published_one() {
-        let mut random = SplitMix64(1_234_567);
-        assert_eq!(random.next(), 6_457_827_717_110_365_317);
-        assert_eq!(random.next(), 3_203_168_211_198_807_973);
     }
 
     #[test]

@@ -2,20 +2,20 @@
 
 /// Rows with one score.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tie {
-    pub(super) score: f64,
-    pub(super) positives: u64,
-    pub(super) negatives: u64,
+pub(crate) struct Tie {
+    pub(crate) score: f64,
+    pub(crate) positives: u64,
+    pub(crate) negatives: u64,
 }
 
 impl Tie {
-    pub(super) fn rows(&self) -> u64 {
+    pub(crate) fn rows(&self) -> u64 {
         self.positives + self.negatives
     }
 }
 
 /// Groups of tied rows, highest score first. Scores must not be NaN.
-pub(super) fn ties_from_the_top(labels: &[bool], scores: &[f64]) -> Vec<Tie> {
+pub(crate) fn ties_from_the_top(labels: &[bool], scores: &[f64]) -> Vec<Tie> {
     let mut rows: Vec<(f64, bool)> = scores.iter().copied().zip(labels.iter().copied()).collect();
     rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
     // By `==`, so that -0 and 0 are tied.
@@ -48,6 +48,31 @@ pub(super) fn order_from_the_top(scores: &[f64]) -> Order {
         ends.push(end);
     }
     Order { rows, ends }
+}
+
+/// The groups of an order in which row i counts `weights[i]` times; a group's score is left at 0.
+pub(super) fn weighted_ties<'a>(
+    order: &'a Order,
+    labels: &'a [bool],
+    weights: &'a [u64],
+) -> impl Iterator<Item = Tie> + 'a {
+    let mut start = 0;
+    order.ends.iter().map(move |&end| {
+        let mut tie = Tie {
+            score: 0.0,
+            positives: 0,
+            negatives: 0,
+        };
+        for &row in &order.rows[start..end] {
+            *(if labels[row] {
+                &mut tie.positives
+            } else {
+                &mut tie.negatives
+            }) += weights[row];
+        }
+        start = end;
+        tie
+    })
 }
 
 #[cfg(test)]

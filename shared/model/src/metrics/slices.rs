@@ -40,25 +40,34 @@ pub struct Slice {
 }
 
 /// What could be said of a group.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SliceQuality {
     /// Fewer rows than the rules ask for.
     TooSmall,
     /// Large enough.
-    Measured {
-        /// Ranking within the group, with DeLong's interval.
-        roc_auc: AucInterval,
-        /// The four counts at the threshold.
-        confusion: Confusion,
-        /// Share of the group's positives that are called, with Wilson's interval.
-        recall: Proportion,
-        /// Share of the group's calls that are right, with Wilson's interval; `None` if nobody is called.
-        precision: Option<Proportion>,
-        /// Share of the group that is called, with Wilson's interval.
-        call_rate: Proportion,
-        /// Mean score less share of positives: above 0 where the group is scored too high.
-        calibration_gap: f64,
-    },
+    Measured(Box<SliceFigures>),
+}
+
+/// The figures of a group that is large enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SliceFigures {
+    /// Ranking within the group, with DeLong's interval.
+    pub roc_auc: AucInterval,
+    /// The four counts at the threshold.
+    pub confusion: Confusion,
+    /// Share of the group's positives that are called, with Wilson's interval.
+    pub recall: Proportion,
+    /// Share of the group's calls that are right, with Wilson's interval; `None` if nobody is called.
+    pub precision: Option<Proportion>,
+    /// Share of the group's negatives that are called, with Wilson's interval.
+    pub false_positive_rate: Proportion,
+    /// Share of the group that is called, with Wilson's interval.
+    pub call_rate: Proportion,
+    /// Share of positives in the group, with Wilson's interval.
+    pub positive_share: Proportion,
+    /// Mean score less share of positives: above 0 where the group is scored too high. Its interval is that of the share of
+    /// positives: from mean score less its upper end to mean score less its lower end.
+    pub calibration_gap: f64,
 }
 
 /// Measures every group at a threshold, in the order of their names. `groups[i]` is the group of row i.
@@ -106,14 +115,16 @@ fn measure(labels: &[bool], scores: &[f64], threshold: f64, rules: SliceRules) -
         0 => None,
         _ => Some(wilson(confusion.true_positives, called)?),
     };
-    Ok(SliceQuality::Measured {
+    Ok(SliceQuality::Measured(Box::new(SliceFigures {
         roc_auc: auc_interval(labels, scores)?,
         confusion,
         recall: wilson(confusion.true_positives, confusion.positives())?,
         precision,
+        false_positive_rate: wilson(confusion.false_positives, confusion.negatives())?,
         call_rate: wilson(called, confusion.rows())?,
+        positive_share: wilson(confusion.positives(), confusion.rows())?,
         calibration_gap: (scores.iter().sum::<f64>() - positives as f64) / rows as f64,
-    })
+    })))
 }
 
 #[cfg(test)]
@@ -151,31 +162,25 @@ mod tests {
         let sizes: Vec<_> = found.iter().map(|s| (s.group.as_str(), s.rows, s.positives)).collect();
         assert_eq!(sizes, [("a", 120, 30), ("b", 120, 30), ("c", 30, 8)]);
         assert_eq!(found[2].quality, SliceQuality::TooSmall);
-        let SliceQuality::Measured {
-            roc_auc,
-            recall,
-            precision,
-            call_rate,
-            ..
-        } = found[0].quality
-        else {
-            panic!("a is large enough");
+        let figures = |slice: &Slice| match &slice.quality {
+            SliceQuality::Measured(figures) => **figures,
+            SliceQuality::TooSmall => panic!("{} is large enough", slice.group),
         };
-        assert_eq!((roc_auc.auc, recall.value, call_rate.hits), (1.0, 1.0, 30));
-        assert_eq!(precision.map(|p| (p.hits, p.trials)), Some((30, 30)));
-        let SliceQuality::Measured {
-            roc_auc,
-            recall,
-            precision,
-            calibration_gap,
-            ..
-        } = found[1].quality
-        else {
-            panic!("b is large enough");
-        };
-        assert!(roc_auc.lower < 0.6 && recall.hits == 0 && precision.is_none());
+        let good = figures(&found[0]);
+        assert_eq!(
+            (good.roc_auc.auc, good.recall.value, good.call_rate.hits),
+            (1.0, 1.0, 30)
+        );
+        assert_eq!(good.precision.map(|p| (p.hits, p.trials)), Some((30, 30)));
+        assert_eq!(
+            (good.false_positive_rate.hits, good.false_positive_rate.trials),
+            (0, 90)
+        );
+        assert_eq!(good.positive_share.value, 0.25);
+        let bad = figures(&found[1]);
+        assert!(bad.roc_auc.lower < 0.6 && bad.recall.hits == 0 && bad.precision.is_none());
         // Scores average about 0.33 where a quarter is positive.
-        assert!((calibration_gap - 0.08).abs() < 0.005, "{calibration_gap}");
+        assert!((bad.calibration_gap - 0.08).abs() < 0.005, "{}", bad.calibration_gap);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! Trees packed to 16 bytes a node, walked with one kind of comparison.
-//!
-//! Both comparisons of the format become `x < split` in double precision, exactly: `float32(x) < s` is a comparison of doubles once the row is
-//! rounded to `f32`, and `x <= s` is `x < s.next_up()`.
+//! Trees of any shape, packed to 16 bytes a node: for ensembles that do not fit the faster form of [`complete`](super::complete).
 
-use super::BLOCK_ROWS;
-use crate::ensemble::{Aggregation, Comparison, NodeKind, Nodes, TreeEnsemble, UnlistedCode};
+use super::split::{Question, ZERO_THRESHOLD};
+use crate::ensemble::{Comparison, TreeEnsemble};
 use crate::preprocess::{MAX_COLUMNS, Row};
 
 /// Trees walked side by side.
 const LANES: usize = 8;
+
+/// Rows run together: their columns and sums stay in the first-level cache while a tree is walked for all of them.
+const BLOCK_ROWS: usize = 32;
 
 const LEAF: u16 = 1;
 const CATEGORICAL: u16 = 2;
@@ -16,15 +16,12 @@ const MISSING_LEFT: u16 = 4;
 const ZERO_IS_MISSING: u16 = 8;
 const UNLISTED_LEFT: u16 = 16;
 
-/// LightGBM's `kZeroThreshold`: what is this near to zero is zero.
-const ZERO_THRESHOLD: f64 = 1e-35;
-
 /// A column's index is cut to this, so that the compiler sees it inside the row; validation has checked it already.
 const COLUMN_MASK: usize = MAX_COLUMNS - 1;
 
 /// One node.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PackedNode {
+struct PackedNode {
     /// Leaf: its value. Numeric split: what x must be less than to go left. Categorical split: the bits of the set that goes left.
     payload: f64,
     /// Index of the left child in the whole array; the right one is next. A leaf's is the leaf.
@@ -35,42 +32,23 @@ pub(crate) struct PackedNode {
 
 /// All trees of one member.
 #[derive(Debug)]
-pub(crate) struct FlatTrees {
+pub(super) struct FlatTrees {
     nodes: Vec<PackedNode>,
     roots: Vec<u32>,
     /// The greatest depth in each group of [`LANES`] trees.
     depths: Vec<u32>,
-    base_margin: f64,
-    /// 1 for a sum, the number of trees for a mean.
-    divisor: f64,
     rounds_to_f32: bool,
     /// No categorical split and no zero that counts as missing: the walk can leave out these questions.
     plain: bool,
 }
 
 impl PackedNode {
-    pub(crate) fn is_leaf(&self) -> bool {
+    fn is_leaf(&self) -> bool {
         self.flags & LEAF != 0
     }
 
-    /// The value of a leaf.
-    pub(crate) fn value(&self) -> f64 {
-        self.payload
-    }
-
-    /// Index of the left child.
-    pub(crate) fn left(&self) -> usize {
-        self.left as usize
-    }
-
-    pub(crate) fn column(&self) -> usize {
+    fn column(&self) -> usize {
         usize::from(self.column) & COLUMN_MASK
-    }
-
-    /// Which way a row goes at a split.
-    #[inline]
-    pub(crate) fn goes_left(&self, row: &Row) -> bool {
-        self.decides::<false>(row[self.column()])
     }
 
     #[inline]
@@ -114,7 +92,7 @@ impl FlatTrees {
             // Validation has checked that all nodes together fit 32 bits.
             let root = u32::try_from(range.start).unwrap_or(u32::MAX);
             roots.push(root);
-            packed.extend(range.map(|at| pack(nodes, at, root, trees)));
+            packed.extend(range.map(|at| pack(trees, at, root)));
             of_trees.push(tree_depth(&packed, root as usize));
         }
         let depths = of_trees
@@ -124,42 +102,18 @@ impl FlatTrees {
         let plain = !packed
             .iter()
             .any(|node| node.flags & (CATEGORICAL | ZERO_IS_MISSING) != 0);
-        #[expect(clippy::cast_precision_loss, reason = "fewer than 2^32 trees")]
-        let divisor = match trees.aggregation {
-            Aggregation::Sum => 1.0,
-            Aggregation::Mean => roots.len() as f64,
-        };
         let rounds_to_f32 = trees.comparison == Comparison::LessThanF32;
         Self {
             nodes: packed,
             roots,
             depths,
-            base_margin: trees.base_margin,
-            divisor,
             rounds_to_f32,
             plain,
         }
     }
 
-    pub(crate) fn nodes(&self) -> &[PackedNode] {
-        &self.nodes
-    }
-
-    pub(crate) fn roots(&self) -> &[u32] {
-        &self.roots
-    }
-
-    pub(crate) fn base_margin(&self) -> f64 {
-        self.base_margin
-    }
-
-    /// What a sum over the trees is divided by.
-    pub(crate) fn divisor(&self) -> f64 {
-        self.divisor
-    }
-
     /// The row as the comparisons see it.
-    pub(crate) fn seen(&self, row: &Row) -> Row {
+    fn seen(&self, row: &Row) -> Row {
         let mut seen = *row;
         if self.rounds_to_f32 {
             for value in &mut seen {
@@ -171,40 +125,40 @@ impl FlatTrees {
         seen
     }
 
-    pub(super) fn margin(&self, row: &Row) -> f64 {
+    /// The sum of the leaves that a row reaches, in tree order.
+    pub(super) fn sum(&self, row: &Row) -> f64 {
         let seen = self.seen(row);
-        let sum = if self.plain {
-            self.sum::<true>(&seen)
-        } else {
-            self.sum::<false>(&seen)
-        };
-        self.base_margin + sum / self.divisor
-    }
-
-    pub(super) fn margins(&self, rows: &[Row], margins: &mut [f64; BLOCK_ROWS]) {
-        let mut seen = [[0.0; MAX_COLUMNS]; BLOCK_ROWS];
-        let count = rows.len().min(BLOCK_ROWS);
-        for (seen, row) in seen.iter_mut().zip(rows) {
-            *seen = self.seen(row);
-        }
-        let mut sums = [0.0; BLOCK_ROWS];
         if self.plain {
-            self.add_all::<true>(&seen[..count], &mut sums);
+            self.sum_of::<true>(&seen)
         } else {
-            self.add_all::<false>(&seen[..count], &mut sums);
-        }
-        for (margin, sum) in margins[..count].iter_mut().zip(&sums) {
-            *margin = self.base_margin + sum / self.divisor;
+            self.sum_of::<false>(&seen)
         }
     }
 
-    fn sum<const PLAIN: bool>(&self, row: &Row) -> f64 {
+    /// The sums of rows.
+    pub(super) fn sums(&self, rows: &[Row], sums: &mut [f64]) {
+        sums.fill(0.0);
+        let mut seen = [[0.0; MAX_COLUMNS]; BLOCK_ROWS];
+        for (rows, sums) in rows.chunks(BLOCK_ROWS).zip(sums.chunks_mut(BLOCK_ROWS)) {
+            for (seen, row) in seen.iter_mut().zip(rows) {
+                *seen = self.seen(row);
+            }
+            let seen = &seen[..rows.len()];
+            if self.plain {
+                self.add_all::<true>(seen, sums);
+            } else {
+                self.add_all::<false>(seen, sums);
+            }
+        }
+    }
+
+    fn sum_of<const PLAIN: bool>(&self, row: &Row) -> f64 {
         self.groups().fold(0.0, |sum, (roots, depth)| {
             self.add_group::<PLAIN>(sum, roots, depth, row)
         })
     }
 
-    fn add_all<const PLAIN: bool>(&self, rows: &[Row], sums: &mut [f64; BLOCK_ROWS]) {
+    fn add_all<const PLAIN: bool>(&self, rows: &[Row], sums: &mut [f64]) {
         for (roots, depth) in self.groups() {
             for (sum, row) in sums.iter_mut().zip(rows) {
                 *sum = self.add_group::<PLAIN>(*sum, roots, depth, row);
@@ -252,168 +206,38 @@ impl FlatTrees {
 fn tree_depth(nodes: &[PackedNode], root: usize) -> u32 {
     let mut depths = vec![0_u32; nodes.len() - root];
     for (index, node) in nodes[root..].iter().enumerate().filter(|(_, node)| !node.is_leaf()) {
-        let child = node.left() - root;
+        let child = node.left as usize - root;
         depths[child] = depths[index] + 1;
         depths[child + 1] = depths[index] + 1;
     }
     depths.into_iter().max().unwrap_or(0)
 }
 
-fn pack(nodes: &Nodes, at: usize, root: u32, trees: &TreeEnsemble) -> PackedNode {
-    let value = nodes.values[at];
-    let Some(missing) = nodes.missing_rules[at] else {
-        return PackedNode {
-            payload: value,
-            left: u32::try_from(at).unwrap_or(u32::MAX),
-            column: 0,
-            flags: LEAF,
-        };
-    };
-    let mut flags = 0;
-    if missing.goes_left() {
-        flags |= MISSING_LEFT;
-    }
-    // Code 0 is a category like any other.
-    if missing.zero_is_missing() && nodes.kinds[at] == NodeKind::Numeric {
-        flags |= ZERO_IS_MISSING;
-    }
-    let unlisted_left = match trees.unlisted_code {
-        UnlistedCode::Left => true,
-        UnlistedCode::Right => false,
-        UnlistedCode::AsMissing => missing.goes_left(),
-    };
-    if unlisted_left {
-        flags |= UNLISTED_LEFT;
-    }
-    let payload = match (nodes.kinds[at], trees.comparison) {
-        (NodeKind::Categorical, _) => {
-            flags |= CATEGORICAL;
-            f64::from_bits(nodes.left_categories[at])
+fn pack(trees: &TreeEnsemble, at: usize, root: u32) -> PackedNode {
+    let flag = |set: bool, flag: u16| if set { flag } else { 0 };
+    let (column, payload, flags) = match Question::of(trees, at) {
+        None => {
+            return PackedNode {
+                payload: trees.nodes.values[at],
+                // Validation has checked that all nodes together fit 32 bits.
+                left: u32::try_from(at).unwrap_or(u32::MAX),
+                column: 0,
+                flags: LEAF,
+            };
         }
-        (_, Comparison::LessThanF32) => value,
-        (_, Comparison::LessOrEqualF64) => value.next_up(),
+        Some(Question::Less(rule, bound)) => {
+            let flags = flag(rule.missing_left, MISSING_LEFT) | flag(rule.zero_is_missing, ZERO_IS_MISSING);
+            (rule.column, bound, flags)
+        }
+        Some(Question::In(set)) => {
+            let flags = flag(set.missing_left, MISSING_LEFT) | flag(set.unlisted_left, UNLISTED_LEFT);
+            (set.column, f64::from_bits(set.left), flags | CATEGORICAL)
+        }
     };
-    let column = u16::try_from(nodes.columns[at]).unwrap_or(u16::MAX);
     PackedNode {
         payload,
-        left: root + nodes.left_children[at],
-        column,
+        left: root + trees.nodes.left_children[at],
+        column: u16::try_from(column).unwrap_or(u16::MAX),
         flags,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ensemble::{MissingRule, Node, SplitRule, Tree};
-
-    /// One split on column 0; left answers 1, right 2.
-    fn stump(comparison: Comparison, rule: SplitRule, missing: MissingRule, unlisted: UnlistedCode) -> FlatTrees {
-        let leaf = |value| Node::Leaf { value, cover: 1.0 };
-        let split = Node::Split {
-            column: 0,
-            rule,
-            missing,
-            left: 2,
-            right: 1,
-            cover: 2.0,
-        };
-        let tree = Tree {
-            nodes: vec![split, leaf(2.0), leaf(1.0)],
-        };
-        let trees = TreeEnsemble::new(comparison, Aggregation::Sum, 0.0, &[tree]).unwrap();
-        FlatTrees::new(&trees.with_unlisted_code(unlisted))
-    }
-
-    fn goes_left(trees: &FlatTrees, x: f64) -> bool {
-        let mut row = [f64::NAN; MAX_COLUMNS];
-        row[0] = x;
-        let margin = trees.margin(&row);
-        let mut block = [0.0; BLOCK_ROWS];
-        trees.margins(&[row], &mut block);
-        assert_eq!(block[0].to_bits(), margin.to_bits());
-        margin < 1.5
-    }
-
-    #[test]
-    fn a_float32_split_rounds_before_it_compares() {
-        let split = f64::from(0.1_f32);
-        let trees = stump(
-            Comparison::LessThanF32,
-            SplitRule::Threshold(split),
-            MissingRule::Right,
-            UnlistedCode::AsMissing,
-        );
-        // 0.1 as a double is below 0.1 as a float, but rounds to it, and is then not less.
-        assert!(0.1 < split);
-        assert!(!goes_left(&trees, 0.1));
-        assert!(goes_left(&trees, f64::from(0.1_f32.next_down())));
-        assert!(!goes_left(&trees, f64::NAN));
-    }
-
-    #[test]
-    fn a_double_split_takes_its_own_value_left() {
-        for split in [0.1, 0.0, -0.0, -3.5, f64::MAX, f64::MIN] {
-            let rule = SplitRule::Threshold(split);
-            let trees = stump(
-                Comparison::LessOrEqualF64,
-                rule,
-                MissingRule::Left,
-                UnlistedCode::AsMissing,
-            );
-            assert!(goes_left(&trees, split), "{split}");
-            assert!(!goes_left(&trees, split.next_up()), "{split}");
-            assert!(goes_left(&trees, f64::NAN));
-        }
-        let rule = SplitRule::Threshold(-0.0);
-        assert!(goes_left(
-            &stump(
-                Comparison::LessOrEqualF64,
-                rule,
-                MissingRule::Left,
-                UnlistedCode::AsMissing
-            ),
-            0.0
-        ));
-    }
-
-    #[test]
-    fn zero_counts_as_missing_where_lightgbm_says_so() {
-        let rule = SplitRule::Threshold(5.0);
-        let trees = stump(
-            Comparison::LessOrEqualF64,
-            rule,
-            MissingRule::ZeroOrMissingRight,
-            UnlistedCode::AsMissing,
-        );
-        for x in [0.0, -0.0, 1e-36, -1e-36, f64::NAN] {
-            assert!(!goes_left(&trees, x), "{x}");
-        }
-        assert!(goes_left(&trees, 1e-34));
-    }
-
-    #[test]
-    fn a_categorical_split_is_a_set() {
-        let rule = SplitRule::Categories(0b101);
-        let build = |unlisted| stump(Comparison::LessThanF32, rule, MissingRule::Left, unlisted);
-        let trees = build(UnlistedCode::Right);
-        let ways: Vec<bool> = [0.0, 1.0, 2.0, 3.0, -1.0, 64.0, f64::NAN]
-            .iter()
-            .map(|x| goes_left(&trees, *x))
-            .collect();
-        assert_eq!(ways, [true, false, true, false, false, false, true]);
-        assert!(goes_left(&build(UnlistedCode::Left), -1.0));
-        assert!(goes_left(&build(UnlistedCode::AsMissing), -1.0));
-    }
-
-    #[test]
-    fn a_mean_divides_by_the_number_of_trees() {
-        let leaf = |value| Tree {
-            nodes: vec![Node::Leaf { value, cover: 1.0 }],
-        };
-        let trees = [leaf(0.25), leaf(0.5), leaf(0.5)];
-        let trees = TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Mean, 0.5, &trees).unwrap();
-        let margin = FlatTrees::new(&trees).margin(&[f64::NAN; MAX_COLUMNS]);
-        assert_eq!(margin.to_bits(), (0.5 + 1.25_f64 / 3.0).to_bits());
     }
 }

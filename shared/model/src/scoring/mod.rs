@@ -2,18 +2,27 @@
 //!
 //! The order of every sum is fixed, so that a row scores to the same bits alone, in a batch and on any machine: a member's leaves
 //! are added up from zero in tree order, divided by the number of trees if the mean is asked for, and added to its base margin; members'
-//! margins times their weights are added up from zero in member order. A faster kernel (trees interleaved in blocks) belongs in this
-//! module and must keep that order.
+//! margins times their weights are added up from zero in member order. Every kernel of this module keeps that order.
+//!
+//! What a member's trees ask is collected when the model is loaded ([`predicates`]), each question once ([`split`]), and answered once a row. Shallow trees
+//! are padded and run without a branch, for one row or for hundreds at a time ([`complete`], [`lanes`]); trees of any other shape are walked node by
+//! node ([`flat`]). [`trees`] chooses.
 
+mod complete;
 mod flat;
+mod lanes;
+mod predicates;
+mod ranks;
+mod split;
+mod trees;
 
 use crate::ensemble::{Ensemble, Estimator, LogisticCoefficients};
 use crate::preprocess::Row;
 
-pub(crate) use flat::FlatTrees;
-
-/// Rows scored together: their columns and sums stay in the first-level cache while a tree is walked for all of them.
-pub(crate) const BLOCK_ROWS: usize = 32;
+pub(crate) use lanes::{Lanes, WORD_ROWS};
+pub(crate) use predicates::Predicates;
+pub(crate) use split::Question;
+pub(crate) use trees::{BLOCK_ROWS, PackedTrees};
 
 /// An ensemble in the form that is fastest to walk.
 #[derive(Debug)]
@@ -24,7 +33,7 @@ pub(crate) struct Scorer {
 /// One member, ready to run.
 #[derive(Debug)]
 pub(crate) enum Machine {
-    Trees(FlatTrees),
+    Trees(PackedTrees),
     Linear(LogisticCoefficients),
 }
 
@@ -33,7 +42,7 @@ impl Scorer {
     pub(crate) fn new(ensemble: &Ensemble) -> Self {
         let members = ensemble.members.iter().map(|member| {
             let machine = match &member.estimator {
-                Estimator::Trees(trees) => Machine::Trees(FlatTrees::new(trees)),
+                Estimator::Trees(trees) => Machine::Trees(PackedTrees::new(trees)),
                 Estimator::Logistic(linear) => Machine::Linear(linear.clone()),
             };
             (member.weight, machine)
@@ -55,14 +64,19 @@ impl Scorer {
             .fold(0.0, |sum, (weight, machine)| sum + weight * machine.margin(row))
     }
 
-    /// The margins of up to [`BLOCK_ROWS`] rows, the same bits as [`margin`](Self::margin) gives for each.
-    pub(crate) fn margins(&self, rows: &[Row], margins: &mut [f64; BLOCK_ROWS]) {
+    /// The margins of rows, the same bits as [`margin`](Self::margin) gives for each; at best [`BLOCK_ROWS`] at once.
+    pub(crate) fn margins(&self, rows: &[Row], margins: &mut [f64]) {
+        let count = rows.len().min(margins.len());
+        let (rows, margins) = (&rows[..count], &mut margins[..count]);
         margins.fill(0.0);
         let mut of_member = [0.0; BLOCK_ROWS];
-        for (weight, machine) in &self.members {
-            machine.margins(rows, &mut of_member);
-            for (sum, margin) in margins.iter_mut().zip(&of_member[..rows.len().min(BLOCK_ROWS)]) {
-                *sum += weight * margin;
+        for (rows, margins) in rows.chunks(BLOCK_ROWS).zip(margins.chunks_mut(BLOCK_ROWS)) {
+            let of_member = &mut of_member[..rows.len()];
+            for (weight, machine) in &self.members {
+                machine.margins(rows, of_member);
+                for (sum, margin) in margins.iter_mut().zip(&*of_member) {
+                    *sum += weight * margin;
+                }
             }
         }
     }
@@ -76,7 +90,7 @@ impl Machine {
         }
     }
 
-    fn margins(&self, rows: &[Row], margins: &mut [f64; BLOCK_ROWS]) {
+    fn margins(&self, rows: &[Row], margins: &mut [f64]) {
         match self {
             Machine::Trees(trees) => trees.margins(rows, margins),
             Machine::Linear(linear) => {

@@ -6,10 +6,19 @@ use holdfast_domain::Digest;
 use holdfast_model::{DecodeError, Model, UnverifiedArtifact};
 use proptest::prelude::*;
 
-use crate::support::{Kind, artifact, rows, schema};
+use crate::support::{Kind, artifact, draft_of, rows, schema};
 
-static ARTIFACTS: LazyLock<Vec<Vec<u8>>> =
-    LazyLock::new(|| Kind::ALL.into_iter().map(|kind| artifact(kind, 17)).collect());
+/// One of every kind, and one whose trees are too deep for the padded form.
+static ARTIFACTS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let deep = draft_of(Kind::Forest, 4, 11, 17)
+        .encode(&rows(8, 17), schema())
+        .unwrap();
+    Kind::ALL
+        .into_iter()
+        .map(|kind| artifact(kind, 17))
+        .chain([deep])
+        .collect()
+});
 
 /// The place of the payload inside the envelope: after the version, the tag and the length.
 fn payload(artifact: &[u8]) -> &[u8] {
@@ -39,15 +48,30 @@ fn sealing_here_is_sealing_there() {
     }
 }
 
+/// Not every byte of the longer artefacts, to keep the tests quick; odd, so that all bits of a byte have their turn.
+const STRIDE: usize = 29;
+
 #[test]
 fn every_truncation_is_refused() {
-    let artifact = &ARTIFACTS[0];
-    for length in 0..artifact.len() {
-        assert!(
-            Model::decode(&artifact[..length], schema()).is_err(),
-            "{length} of {} bytes",
-            artifact.len()
-        );
+    for (index, artifact) in ARTIFACTS.iter().enumerate() {
+        let stride = if index == 0 { 1 } else { STRIDE };
+        for length in (0..artifact.len()).step_by(stride) {
+            let error = Model::decode(&artifact[..length], schema()).unwrap_err();
+            assert!(!error.to_string().is_empty(), "{length} of {} bytes", artifact.len());
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_refused() {
+    for artifact in ARTIFACTS.iter() {
+        let mut damaged = artifact.clone();
+        for at in (0..artifact.len()).step_by(STRIDE) {
+            damaged[at] ^= 1 << (at % 8);
+            let error = Model::decode(&damaged, schema()).unwrap_err();
+            assert!(!error.to_string().is_empty(), "byte {at} of {}", artifact.len());
+            damaged[at] = artifact[at];
+        }
     }
 }
 
@@ -68,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn flipped_bits_are_refused_with_a_reason(which in 0..Kind::ALL.len(), flips in prop::collection::vec(any::<prop::sample::Index>(), 1..6), bit in 0_u8..8) {
+    fn flipped_bits_are_refused_with_a_reason(which in 0..ARTIFACTS.len(), flips in prop::collection::vec(any::<prop::sample::Index>(), 1..6), bit in 0_u8..8) {
         let artifact = &ARTIFACTS[which];
         let mut damaged = artifact.clone();
         for flip in &flips {
@@ -81,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_were_inserted_or_cut_out_are_refused(which in 0..Kind::ALL.len(), at in any::<prop::sample::Index>(), extra in prop::collection::vec(any::<u8>(), 1..9), cut in any::<bool>()) {
+    fn bytes_that_were_inserted_or_cut_out_are_refused(which in 0..ARTIFACTS.len(), at in any::<prop::sample::Index>(), extra in prop::collection::vec(any::<u8>(), 1..9), cut in any::<bool>()) {
         let artifact = &ARTIFACTS[which];
         let at = at.index(artifact.len());
         let mut damaged = artifact.clone();
@@ -102,25 +126,28 @@ proptest! {
 
     /// Whoever seals a damaged payload anew gets past the digest: the checks behind it must hold on their own.
     #[test]
-    fn a_forged_payload_is_refused_or_harmless(which in 0..Kind::ALL.len(), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+    fn a_forged_payload_is_refused_or_harmless(which in 0..ARTIFACTS.len(), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
         let mut forged = payload(&ARTIFACTS[which]).to_vec();
         for (at, value) in &flips {
             let at = at.index(forged.len());
             forged[at] = *value;
         }
         if let Ok(model) = Model::decode(&sealed(&forged), schema()) {
-            for features in rows(4, 1) {
-                let score = model.score(&features);
+            let rows = rows(25, 1);
+            let mut scores = vec![f64::NAN; rows.len()];
+            model.score_batch(&rows, &mut scores);
+            for (features, score) in rows.iter().zip(scores) {
                 prop_assert!((0.0..=1.0).contains(&score));
-                let explanation = model.explain(&features);
+                prop_assert_eq!(score.to_bits(), model.score(features).to_bits());
+                let explanation = model.explain(features);
                 prop_assert!(explanation.contributions.iter().all(|part| part.is_finite()));
-                let _ = (model.reasons(&features, 5), model.out_of_domain(&features), model.check_golden());
+                let _ = (model.reasons(features, 5), model.out_of_domain(features), model.check_golden());
             }
         }
     }
 
     #[test]
-    fn a_forged_truncation_never_panics(which in 0..Kind::ALL.len(), length in any::<prop::sample::Index>()) {
+    fn a_forged_truncation_never_panics(which in 0..ARTIFACTS.len(), length in any::<prop::sample::Index>()) {
         let payload = payload(&ARTIFACTS[which]);
         let _ = Model::decode(&sealed(&payload[..length.index(payload.len())]), schema());
     }

@@ -10,6 +10,7 @@ mod artifact;
 mod corruption;
 mod explain;
 mod frozen;
+mod global;
 mod preprocess;
 mod profile;
 mod reasons;

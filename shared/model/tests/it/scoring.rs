@@ -8,7 +8,7 @@ use holdfast_model::{
 };
 use proptest::prelude::*;
 
-use crate::support::{Kind, draft, model, rows, schema};
+use crate::support::{Kind, draft, draft_of, model, rows, schema};
 
 /// Whether a row goes left, as XGBoost's and LightGBM's documentation word it.
 pub(crate) fn goes_left(trees: &TreeEnsemble, node: &Node, row: &[f64]) -> bool {
@@ -108,6 +108,25 @@ proptest! {
             prop_assert_eq!(score.to_bits(), model.score(features).to_bits());
             prop_assert_eq!(margin.to_bits(), model.margin(features).to_bits());
             prop_assert!((0.0..=1.0).contains(score));
+        }
+    }
+
+    /// Row by row, in words and blocks of rows, padded or not: whichever kernel runs, the bits are those of the naive walk.
+    #[test]
+    fn every_shape_of_trees_and_every_size_of_batch_gives_the_bits_of_a_naive_walk(
+        seed in any::<u64>(),
+        kind in 0..Kind::ALL.len(),
+        trees in 1_usize..40,
+        depth in 0_usize..11,
+        count in prop::sample::select(vec![1_usize, 23, 24, 63, 65, 88, 199, 200, 256, 257, 456]),
+    ) {
+        let model = draft_of(Kind::ALL[kind], trees, depth, seed).preview(schema()).unwrap();
+        let rows = rows(count, seed);
+        let mut margins = vec![f64::NAN; count];
+        model.margin_batch(&rows, &mut margins);
+        for (features, margin) in rows.iter().zip(&margins) {
+            prop_assert_eq!(margin.to_bits(), naive_margin(&model, features).to_bits());
+            prop_assert_eq!(margin.to_bits(), model.margin(features).to_bits());
         }
     }
 

@@ -1,10 +1,17 @@
 //! From the margin to the probability that is answered.
 
+#[cfg(test)]
+mod fixtures;
+mod isotonic;
+mod platt;
+
 use crate::ensemble::{Link, MAX_MAGNITUDE, is_bounded};
 use crate::error::InvalidPart;
 use crate::math;
 use crate::wire;
 use crate::wire::calibration::Method;
+
+pub use isotonic::{IsotonicBlock, isotonic_regression};
 
 /// A map from margin or raw probability to probability that never decreases, so that it changes no ranking's order.
 #[derive(Clone, Debug, PartialEq, Default)]

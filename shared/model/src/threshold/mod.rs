@@ -1,8 +1,14 @@
 //! The probability from which a customer is labelled as leaving, and how it was chosen.
 
+mod capacity;
+mod profit;
+
 use crate::error::InvalidPart;
+use crate::metrics::{MetricError, best_f1_threshold};
 use crate::wire;
 use crate::wire::threshold::Policy;
+
+pub use profit::{Offer, ProfitPoint, profit_curve};
 
 /// The decision threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -48,6 +54,18 @@ impl Threshold {
             value,
             policy: ThresholdPolicy::Fixed,
         }
+    }
+
+    /// The threshold with the best F1; of equal ones the highest.
+    ///
+    /// # Errors
+    /// As [`best_f1_threshold`].
+    pub fn best_f1(labels: &[bool], probabilities: &[f64]) -> Result<Self, MetricError> {
+        let best = best_f1_threshold(labels, probabilities)?;
+        Ok(Self {
+            value: best.threshold,
+            policy: ThresholdPolicy::BestF1 { f1: best.f1 },
+        })
     }
 
     pub(crate) fn validate(&self) -> Result<(), InvalidPart> {
@@ -128,6 +146,11 @@ impl Threshold {
             policy,
         }
     }
+}
+
+/// The smallest threshold that a probability does not reach. Nothing is above 1.
+fn just_above(probability: f64) -> f64 {
+    probability.next_up().min(1.0)
 }
 
 #[cfg(test)]
