@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! datasets/{sha256}.parquet  .json
+//! imports/{sha256}
 //! models/{model}/{version}/model.hfm  manifest.json
 //! champion/{model}/{generation:020}.json
 //! runs/{run_id}/artifacts/…
@@ -145,6 +146,8 @@ pub enum Location {
     Snapshot(Digest),
     /// What is known about a snapshot; written after the rows.
     SnapshotManifest(Digest),
+    /// A model file of another library, as it was sent.
+    ModelFile(Digest),
     /// A model artefact.
     Model(ModelName, ModelVersion),
     /// What is known about a version; written after the artefact.
@@ -192,6 +195,7 @@ impl Location {
                 (digest, "json") => Location::SnapshotManifest(digest.parse().ok()?),
                 _ => return None,
             },
+            ["imports", digest] => Location::ModelFile(digest.parse().ok()?),
             ["models", model, version, "model.hfm"] => Location::Model(model.parse().ok()?, version.parse().ok()?),
             ["models", model, version, "manifest.json"] => {
                 Location::ModelManifest(model.parse().ok()?, version.parse().ok()?)
@@ -249,6 +253,7 @@ impl Location {
         match self {
             Location::Snapshot(digest) => format!("datasets/{digest}.parquet"),
             Location::SnapshotManifest(digest) => format!("datasets/{digest}.json"),
+            Location::ModelFile(digest) => format!("imports/{digest}"),
             Location::Model(model, version) => format!("models/{model}/{version}/model.hfm"),
             Location::ModelManifest(model, version) => format!("models/{model}/{version}/manifest.json"),
             Location::Decision(model, version, digest) => format!("models/{model}/{version}/decisions/{digest}.json"),
@@ -285,6 +290,11 @@ pub fn snapshot_key(digest: &Digest) -> Key {
 /// Key of a snapshot's manifest.
 pub fn snapshot_manifest_key(digest: &Digest) -> Key {
     Location::SnapshotManifest(*digest).certain_key()
+}
+
+/// Key of a model file of another library.
+pub fn model_file_key(digest: &Digest) -> Key {
+    Location::ModelFile(*digest).certain_key()
 }
 
 /// Key of a model artefact. Versions count from 1: the key of version 0 is never in use.

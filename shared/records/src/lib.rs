@@ -13,8 +13,10 @@
 
 pub mod champion;
 mod error;
+pub mod evaluation;
 mod features;
 pub mod layout;
+pub mod model_file;
 pub mod model_manifest;
 pub mod outcome;
 pub mod prediction;

@@ -8,6 +8,9 @@ use crate::rows::Rows;
 
 /// A source whose reads block.
 pub(crate) trait BlockingSource: Send + 'static {
+    /// As [`Source::column_names`].
+    fn column_names(&self) -> &[String];
+
     /// As [`Source::fill`].
     fn fill(&mut self, limit: usize, rows: &mut Rows) -> Result<(), SourceError>;
 }
@@ -15,6 +18,7 @@ pub(crate) trait BlockingSource: Send + 'static {
 /// Makes a [`Source`] of a [`BlockingSource`].
 pub(crate) struct Blocking<S> {
     name: String,
+    column_names: Vec<String>,
     /// `None` only after a read that panicked took it away.
     source: Option<S>,
 }
@@ -30,6 +34,7 @@ impl<S: BlockingSource> Blocking<S> {
             .map_err(|error| lost(name, &error))??;
         Ok(Box::new(Self {
             name: name.to_owned(),
+            column_names: source.column_names().to_vec(),
             source: Some(source),
         }))
     }
@@ -37,6 +42,10 @@ impl<S: BlockingSource> Blocking<S> {
 
 #[async_trait]
 impl<S: BlockingSource> Source for Blocking<S> {
+    fn column_names(&self) -> &[String] {
+        &self.column_names
+    }
+
     async fn fill(&mut self, limit: usize, mut rows: Rows) -> Result<Rows, SourceError> {
         let Some(mut source) = self.source.take() else {
             return Err(SourceError::malformed(&self.name, "reading it failed before"));

@@ -4,29 +4,24 @@ use std::fs::File;
 use std::path::Path;
 
 use csv::{ByteRecord, Reader, ReaderBuilder};
-use holdfast_domain::{ColumnRole, FieldValue, Rule, Schema, Strictness, Violation};
+use holdfast_domain::{FieldValue, Rule, Violation};
 
 use crate::blocking::BlockingSource;
 use crate::error::{SourceError, require_file};
-use crate::header;
+use crate::header::{self, Reading, Slot};
 use crate::rows::Rows;
 
 pub(crate) struct CsvSource {
     name: String,
     reader: Reader<File>,
-    roles: Vec<Option<ColumnRole>>,
+    slots: Vec<Option<Slot>>,
     column_names: Vec<String>,
     /// Kept between rows, so that its buffer is allocated once.
     record: ByteRecord,
 }
 
 impl CsvSource {
-    pub(crate) fn open(
-        name: String,
-        path: &Path,
-        schema: &Schema,
-        strictness: Strictness,
-    ) -> Result<Self, SourceError> {
+    pub(crate) fn open(name: String, path: &Path, reading: &Reading) -> Result<Self, SourceError> {
         require_file(&name, path)?;
         let file = File::open(path).map_err(|error| SourceError::io(&name, "opening", error))?;
         // `flexible` lets rows of another length through to us, who can say more about them.
@@ -44,12 +39,11 @@ impl CsvSource {
         }
         let column_names = header_names(&name, &record)?;
         let names: Vec<&str> = column_names.iter().map(String::as_str).collect();
-        let roles = header::resolve(&names, schema, strictness)
-            .map_err(|violations| SourceError::columns(&name, violations))?;
+        let slots = header::resolve(&names, reading).map_err(|violations| SourceError::columns(&name, violations))?;
         Ok(Self {
             name,
             reader,
-            roles,
+            slots,
             column_names,
             record,
         })
@@ -57,19 +51,23 @@ impl CsvSource {
 }
 
 impl BlockingSource for CsvSource {
+    fn column_names(&self) -> &[String] {
+        &self.column_names
+    }
+
     fn fill(&mut self, limit: usize, rows: &mut Rows) -> Result<(), SourceError> {
         for _ in 0..limit {
             if !read_record(&self.name, &mut self.reader, &mut self.record)? {
                 break;
             }
-            if self.record.len() != self.roles.len() {
-                rows.push_broken(ragged(&self.record, self.roles.len()));
+            if self.record.len() != self.slots.len() {
+                rows.push_broken(ragged(&self.record, self.slots.len()));
                 continue;
             }
             let cells = self.record.iter().zip(&self.column_names);
             let fields = cells
-                .zip(&self.roles)
-                .filter_map(|((cell, column), role)| Some(((*role)?, field(cell, column))));
+                .zip(&self.slots)
+                .filter_map(|((cell, column), slot)| Some(((*slot)?, field(cell, column))));
             rows.push(fields);
         }
         Ok(())

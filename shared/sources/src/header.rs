@@ -1,18 +1,54 @@
-//! Matching a table's column names to the schema, once per table.
+//! Matching a table's column names to what is wanted of it, once per table.
+
+use std::sync::Arc;
 
 use holdfast_domain::{ColumnRole, Rule, Schema, Strictness, Violation};
+
+/// What is wanted of a table.
+#[derive(Clone, Debug)]
+pub(crate) enum Reading {
+    /// Customers: the columns that the schema knows, checked by it.
+    Customers {
+        /// The schema.
+        schema: Arc<Schema>,
+        /// How strictly rows are taken.
+        strictness: Strictness,
+    },
+    /// Every column as it is, nothing checked.
+    Raw,
+}
+
+/// What a column is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// A field of a customer.
+    Field(ColumnRole),
+    /// The raw column at this place.
+    Raw(usize),
+}
 
 /// What each column of the table is for; `None` for columns that are left out.
 ///
 /// # Errors
-/// Unknown columns, columns given twice, and columns that are needed and absent.
-pub(crate) fn resolve(
-    names: &[&str],
-    schema: &Schema,
-    strictness: Strictness,
-) -> Result<Vec<Option<ColumnRole>>, Vec<Violation>> {
+/// For customers: unknown columns, columns given twice, and columns that are needed and absent.
+pub(crate) fn resolve(names: &[&str], reading: &Reading) -> Result<Vec<Option<Slot>>, Vec<Violation>> {
+    match reading {
+        Reading::Raw => Ok((0..names.len()).map(|place| Some(Slot::Raw(place))).collect()),
+        Reading::Customers { schema, strictness } => {
+            let violations = header_violations(names, schema, *strictness);
+            if !violations.is_empty() {
+                return Err(violations);
+            }
+            let role = |name: &&str| schema.role(name).filter(|role| *role != ColumnRole::Dropped);
+            Ok(names.iter().map(|name| role(name).map(Slot::Field)).collect())
+        }
+    }
+}
+
+/// What keeps a header from being one of a table of customers: unknown columns, columns given twice or without a name, and columns
+/// that are needed and absent. In the header's order, the absent ones last.
+pub fn header_violations(names: &[&str], schema: &Schema, strictness: Strictness) -> Vec<Violation> {
     let mut violations = Vec::new();
-    let mut roles = Vec::with_capacity(names.len());
     for (index, name) in names.iter().enumerate() {
         if name.trim().is_empty() {
             let message = format!("column {} has no name in the header", index + 1);
@@ -21,11 +57,9 @@ pub(crate) fn resolve(
             let message = format!("{name} is in the header twice");
             violations.push(Violation::new(name, Rule::DuplicateColumn, message));
         }
-        let role = schema.role(name);
-        if role.is_none() && !name.trim().is_empty() {
+        if schema.role(name).is_none() && !name.trim().is_empty() {
             violations.push(schema.unknown_column(name));
         }
-        roles.push(role.filter(|role| *role != ColumnRole::Dropped));
     }
     for (name, why) in needed(schema, strictness) {
         if !names.contains(&name) {
@@ -36,11 +70,7 @@ pub(crate) fn resolve(
             ));
         }
     }
-    if violations.is_empty() {
-        Ok(roles)
-    } else {
-        Err(violations)
-    }
+    violations
 }
 
 fn needed(schema: &Schema, strictness: Strictness) -> Vec<(&str, &'static str)> {

@@ -10,17 +10,17 @@ use arrow_array::types::{
     UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    Array, Decimal128Array, Float32Array, Float64Array, LargeStringArray, PrimitiveArray, RecordBatch, StringArray,
-    StringViewArray,
+    Array, BooleanArray, Decimal128Array, Float32Array, Float64Array, LargeStringArray, PrimitiveArray, RecordBatch,
+    StringArray, StringViewArray,
 };
 use arrow_schema::DataType;
-use holdfast_domain::{ColumnRole, FieldValue, Rule, Schema, Strictness, Violation};
+use holdfast_domain::{FieldValue, Rule, Violation};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use crate::blocking::BlockingSource;
 use crate::error::{SourceError, require_file};
-use crate::header;
+use crate::header::{self, Reading, Slot};
 use crate::rows::Rows;
 
 /// Rows decoded at a time; bounds the memory, whatever the file's row groups are.
@@ -29,36 +29,36 @@ const BATCH_ROWS: usize = 8_192;
 pub(crate) struct ParquetSource {
     name: String,
     reader: ParquetRecordBatchReader,
+    column_names: Vec<String>,
     /// One per column that is read.
-    roles: Vec<ColumnRole>,
+    slots: Vec<Slot>,
     /// What is left of the last batch.
     rest: Option<RecordBatch>,
 }
 
 impl ParquetSource {
-    pub(crate) fn open(
-        name: String,
-        path: &Path,
-        schema: &Schema,
-        strictness: Strictness,
-    ) -> Result<Self, SourceError> {
+    pub(crate) fn open(name: String, path: &Path, reading: &Reading) -> Result<Self, SourceError> {
         require_file(&name, path)?;
         let file = File::open(path).map_err(|error| SourceError::io(&name, "opening", error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)
             .map_err(|error| SourceError::malformed(&name, format!("it is not a readable Parquet file: {error}")))?;
         let fields = builder.schema().fields();
         let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-        let roles = header::resolve(&names, schema, strictness)
-            .map_err(|violations| SourceError::columns(&name, violations))?;
-        let read: Vec<usize> = (0..roles.len()).filter(|index| roles[*index].is_some()).collect();
-        let odd: Vec<Violation> = read
-            .iter()
-            .filter(|index| !is_readable(fields[**index].data_type()))
-            .map(|index| unreadable(&fields[*index]))
+        let mut slots =
+            header::resolve(&names, reading).map_err(|violations| SourceError::columns(&name, violations))?;
+        let odd: Vec<usize> = (0..slots.len())
+            .filter(|index| slots[*index].is_some() && !is_readable(fields[*index].data_type(), reading))
             .collect();
-        if !odd.is_empty() {
-            return Err(SourceError::columns(&name, odd));
+        match reading {
+            Reading::Customers { .. } if !odd.is_empty() => {
+                let violations = odd.iter().map(|index| unreadable(&fields[*index])).collect();
+                return Err(SourceError::columns(&name, violations));
+            }
+            // A raw table says of every cell of such a column that it cannot be read.
+            _ => odd.iter().for_each(|index| slots[*index] = None),
         }
+        let column_names = names.into_iter().map(str::to_owned).collect();
+        let read: Vec<usize> = (0..slots.len()).filter(|index| slots[*index].is_some()).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
         let reader = builder
             .with_projection(mask)
@@ -68,7 +68,8 @@ impl ParquetSource {
         Ok(Self {
             name,
             reader,
-            roles: roles.into_iter().flatten().collect(),
+            column_names,
+            slots: slots.into_iter().flatten().collect(),
             rest: None,
         })
     }
@@ -83,6 +84,10 @@ impl ParquetSource {
 }
 
 impl BlockingSource for ParquetSource {
+    fn column_names(&self) -> &[String] {
+        &self.column_names
+    }
+
     fn fill(&mut self, limit: usize, rows: &mut Rows) -> Result<(), SourceError> {
         let mut left = limit;
         while left > 0 {
@@ -97,10 +102,10 @@ impl BlockingSource for ParquetSource {
             let cells: Vec<Cells<'_>> = batch.columns().iter().map(|column| cells(column.as_ref())).collect();
             for row in 0..batch.num_rows() {
                 rows.push(
-                    self.roles
+                    self.slots
                         .iter()
                         .zip(&cells)
-                        .map(|(role, cells)| (*role, Ok(cells.get(row)))),
+                        .map(|(slot, cells)| (*slot, Ok(cells.get(row)))),
                 );
             }
         }
@@ -111,6 +116,7 @@ impl BlockingSource for ParquetSource {
 /// A column of a batch, its type looked at once and not for every cell.
 enum Cells<'a> {
     Missing,
+    Boolean(&'a BooleanArray),
     Float64(&'a Float64Array),
     Float32(&'a Float32Array),
     Decimal(&'a Decimal128Array, f64),
@@ -129,6 +135,9 @@ impl<'a> Cells<'a> {
     fn get(&self, row: usize) -> FieldValue<'a> {
         match self {
             Cells::Missing => FieldValue::Missing,
+            Cells::Boolean(array) if array.is_valid(row) => {
+                FieldValue::Text(if array.value(row) { "true" } else { "false" })
+            }
             Cells::Float64(array) if array.is_valid(row) => number(array.value(row)),
             Cells::Float32(array) if array.is_valid(row) => number(f64::from(array.value(row))),
             Cells::Decimal(array, scale) if array.is_valid(row) => number(array.value(row) as f64 / scale),
@@ -167,6 +176,7 @@ where
 
 fn cells(array: &dyn Array) -> Cells<'_> {
     match array.data_type() {
+        DataType::Boolean => Cells::Boolean(array.as_boolean()),
         DataType::Float64 => Cells::Float64(array.as_primitive::<Float64Type>()),
         DataType::Float32 => Cells::Float32(array.as_primitive::<Float32Type>()),
         DataType::Decimal128(_, scale) => {
@@ -203,11 +213,15 @@ fn dictionary(array: &dyn Array) -> Cells<'_> {
     }
 }
 
-fn is_readable(data_type: &DataType) -> bool {
+fn is_readable(data_type: &DataType, reading: &Reading) -> bool {
     match data_type {
+        // No feature is a truth value, but a column that gives the target away may well be.
+        DataType::Boolean => matches!(reading, Reading::Raw),
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Decimal128(_, _) => true,
         DataType::Float32 | DataType::Float64 => true,
-        DataType::Dictionary(_, values) => !matches!(**values, DataType::Dictionary(_, _)) && is_readable(values),
+        DataType::Dictionary(_, values) => {
+            !matches!(**values, DataType::Dictionary(_, _)) && is_readable(values, reading)
+        }
         other => other.is_integer(),
     }
 }

@@ -7,6 +7,8 @@ use holdfast_domain::{Customer, Schema, Strictness};
 
 use crate::blocking::Blocking;
 use crate::error::SourceError;
+use crate::header::Reading;
+use crate::raw::RawTable;
 use crate::rows::Rows;
 use crate::spec::SourceSpec;
 use crate::{csv, mysql, parquet, postgres, sqlite};
@@ -17,6 +19,9 @@ const STEP_ROWS: usize = 8_192;
 /// A table that is read from its first row to its last. Each kind of source implements it in a module of its own.
 #[async_trait]
 pub trait Source: Send {
+    /// The names of its columns, in its own order.
+    fn column_names(&self) -> &[String];
+
     /// Reads up to `limit` more rows into `rows` and gives it back; at the table's end it comes back as it was.
     ///
     /// Rows that break rules are no error here: `rows` keeps account of them.
@@ -26,23 +31,19 @@ pub trait Source: Send {
     async fn fill(&mut self, limit: usize, rows: Rows) -> Result<Rows, SourceError>;
 }
 
-async fn open(spec: &SourceSpec, schema: &Arc<Schema>, strictness: Strictness) -> Result<Box<dyn Source>, SourceError> {
+async fn open(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, SourceError> {
     let name = spec.to_string();
-    let schema = Arc::clone(schema);
     match spec.clone() {
         SourceSpec::Csv { path } => {
             let file = name.clone();
-            Blocking::open(&name, move || csv::CsvSource::open(file, &path, &schema, strictness)).await
+            Blocking::open(&name, move || csv::CsvSource::open(file, &path, &reading)).await
         }
         SourceSpec::Parquet { path } => {
             let file = name.clone();
-            Blocking::open(&name, move || {
-                parquet::ParquetSource::open(file, &path, &schema, strictness)
-            })
-            .await
+            Blocking::open(&name, move || parquet::ParquetSource::open(file, &path, &reading)).await
         }
         SourceSpec::Sqlite { path, table } => Ok(Box::new(
-            sqlite::SqliteSource::open(name, &path, &table, &schema, strictness).await?,
+            sqlite::SqliteSource::open(name, &path, &table, &reading).await?,
         )),
         SourceSpec::MySql(url) => mysql::open(&url),
         SourceSpec::Postgres(url) => postgres::open(&url),
@@ -56,14 +57,41 @@ async fn open(spec: &SourceSpec, schema: &Arc<Schema>, strictness: Strictness) -
 /// from being read.
 pub async fn read(spec: &SourceSpec, schema: &Schema, strictness: Strictness) -> Result<Vec<Customer>, SourceError> {
     let schema = Arc::new(schema.clone());
-    let mut source = open(spec, &schema, strictness).await?;
-    let mut rows = Rows::new(schema, strictness);
+    let mut source = open(spec, customers(&schema, strictness)).await?;
+    let mut rows = Rows::customers(schema, strictness);
     loop {
         let before = rows.seen();
         rows = source.fill(STEP_ROWS, rows).await?;
         if rows.seen() == before {
             return rows.take(&spec.to_string());
         }
+    }
+}
+
+/// Reads a whole table into memory as it is: every column, dropped and unknown ones as well, and nothing checked. `progress` is told
+/// the number of rows read so far.
+///
+/// # Errors
+/// What kept the table from being read. Rows and cells that break rules do not.
+pub async fn read_raw(spec: &SourceSpec, mut progress: impl FnMut(u64)) -> Result<RawTable, SourceError> {
+    let mut source = open(spec, Reading::Raw).await?;
+    let mut rows = Rows::raw(RawTable::new(spec.to_string(), source.column_names()));
+    loop {
+        let before = rows.seen();
+        rows = source.fill(STEP_ROWS, rows).await?;
+        progress(rows.seen());
+        if rows.seen() == before {
+            break;
+        }
+    }
+    rows.into_raw()
+        .ok_or_else(|| SourceError::malformed(&spec.to_string(), "it was not read as it is"))
+}
+
+fn customers(schema: &Arc<Schema>, strictness: Strictness) -> Reading {
+    Reading::Customers {
+        schema: Arc::clone(schema),
+        strictness,
     }
 }
 
@@ -88,8 +116,8 @@ impl ChunkReader {
         chunk_rows: usize,
     ) -> Result<Self, SourceError> {
         let schema = Arc::new(schema.clone());
-        let source = open(spec, &schema, strictness).await?;
-        let state = Some((source, Rows::new(schema, strictness)));
+        let source = open(spec, customers(&schema, strictness)).await?;
+        let state = Some((source, Rows::customers(schema, strictness)));
         Ok(Self {
             name: spec.to_string(),
             state,

@@ -1,34 +1,58 @@
-//! What a source reads into: customers, and what was wrong with the rows that became none.
+//! What a source reads into: customers, and what was wrong with the rows that became none; or the table as it is.
 
 use std::sync::Arc;
 
-use holdfast_domain::{ColumnRole, Customer, FieldValue, RowBuilder, Schema, Strictness, Violation};
+use holdfast_domain::{Customer, FieldValue, RowBuilder, Schema, Strictness, Violation};
 
 use crate::error::{LISTED_VIOLATIONS, SourceError};
+use crate::header::Slot;
+use crate::raw::RawTable;
 
 /// A field of a row, or why the source could not read it.
-pub(crate) type Field<'v> = (ColumnRole, Result<FieldValue<'v>, Violation>);
+pub(crate) type Field<'v> = (Slot, Result<FieldValue<'v>, Violation>);
 
-/// Collects rows: checks each, keeps the good ones, lists the first violations and counts the others.
+/// Collects rows.
 #[derive(Debug)]
 pub struct Rows {
+    seen: u64,
+    kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Customers(Checked),
+    Raw(RawTable),
+}
+
+/// Checks each row, keeps the good ones, lists the first violations and counts the others.
+#[derive(Debug)]
+struct Checked {
     schema: Arc<Schema>,
     strictness: Strictness,
-    seen: u64,
     customers: Vec<Customer>,
     violations: Vec<Violation>,
     more: u64,
 }
 
 impl Rows {
-    pub(crate) fn new(schema: Arc<Schema>, strictness: Strictness) -> Self {
-        Self {
+    pub(crate) fn customers(schema: Arc<Schema>, strictness: Strictness) -> Self {
+        let checked = Checked {
             schema,
             strictness,
-            seen: 0,
             customers: Vec::new(),
             violations: Vec::new(),
             more: 0,
+        };
+        Self {
+            seen: 0,
+            kept: Kept::Customers(checked),
+        }
+    }
+
+    pub(crate) fn raw(table: RawTable) -> Self {
+        Self {
+            seen: 0,
+            kept: Kept::Raw(table),
         }
     }
 
@@ -39,45 +63,78 @@ impl Rows {
 
     /// Checks one row and keeps it.
     pub(crate) fn push<'v>(&mut self, fields: impl Iterator<Item = Field<'v>>) {
-        let mut row = RowBuilder::new(&self.schema, self.strictness);
-        for (role, value) in fields {
-            match value {
-                Ok(value) => row.set(role, value),
-                Err(violation) => row.refuse(role, violation),
-            }
-        }
-        let outcome = row.finish();
         self.seen += 1;
-        match outcome {
-            // After the first violation the table will be refused as a whole, and its rows are of no more use.
-            Ok(customer) if self.violations.is_empty() => self.customers.push(customer),
-            Ok(_) => {}
-            Err(violations) => self.refuse_all(violations),
+        match &mut self.kept {
+            Kept::Customers(checked) => checked.push(self.seen, fields),
+            Kept::Raw(table) => table.push(
+                self.seen,
+                fields.filter_map(|(slot, value)| match slot {
+                    Slot::Raw(place) => Some((place, value)),
+                    Slot::Field(_) => None,
+                }),
+            ),
         }
     }
 
     /// Counts a row that could not be taken apart at all.
     pub(crate) fn push_broken(&mut self, violation: Violation) {
         self.seen += 1;
-        self.refuse_all(vec![violation]);
+        match &mut self.kept {
+            Kept::Customers(checked) => checked.refuse_all(self.seen, vec![violation]),
+            Kept::Raw(table) => table.push_broken(violation.in_row(self.seen)),
+        }
     }
 
-    fn refuse_all(&mut self, violations: Vec<Violation>) {
+    /// Takes the customers out, leaving the row count. A raw table has none.
+    ///
+    /// # Errors
+    /// [`SourceError::Invalid`] when any row so far was bad.
+    pub(crate) fn take(&mut self, name: &str) -> Result<Vec<Customer>, SourceError> {
+        match &mut self.kept {
+            Kept::Customers(checked) => checked.take(name),
+            Kept::Raw(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The raw table, where that is what was read into.
+    pub(crate) fn into_raw(self) -> Option<RawTable> {
+        match self.kept {
+            Kept::Raw(table) => Some(table),
+            Kept::Customers(_) => None,
+        }
+    }
+}
+
+impl Checked {
+    fn push<'v>(&mut self, number: u64, fields: impl Iterator<Item = Field<'v>>) {
+        let mut row = RowBuilder::new(&self.schema, self.strictness);
+        for (slot, value) in fields {
+            match (slot, value) {
+                (Slot::Field(role), Ok(value)) => row.set(role, value),
+                (Slot::Field(role), Err(violation)) => row.refuse(role, violation),
+                (Slot::Raw(_), _) => {}
+            }
+        }
+        match row.finish() {
+            // After the first violation the table will be refused as a whole, and its rows are of no more use.
+            Ok(customer) if self.violations.is_empty() => self.customers.push(customer),
+            Ok(_) => {}
+            Err(violations) => self.refuse_all(number, violations),
+        }
+    }
+
+    fn refuse_all(&mut self, number: u64, violations: Vec<Violation>) {
         self.customers = Vec::new();
         for violation in violations {
             if self.violations.len() < LISTED_VIOLATIONS {
-                self.violations.push(violation.in_row(self.seen));
+                self.violations.push(violation.in_row(number));
             } else {
                 self.more += 1;
             }
         }
     }
 
-    /// Takes the customers out, leaving the row count.
-    ///
-    /// # Errors
-    /// [`SourceError::Invalid`] when any row so far was bad.
-    pub(crate) fn take(&mut self, name: &str) -> Result<Vec<Customer>, SourceError> {
+    fn take(&mut self, name: &str) -> Result<Vec<Customer>, SourceError> {
         if self.violations.is_empty() {
             return Ok(std::mem::take(&mut self.customers));
         }

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use holdfast_domain::{ColumnRole, FieldValue, Rule, Schema, Strictness, Violation};
+use holdfast_domain::{FieldValue, Rule, Violation};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Decode, Row, Sqlite, TypeInfo, ValueRef};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{SourceError, require_file};
-use crate::header;
+use crate::header::{self, Reading, Slot};
 use crate::read::Source;
 use crate::rows::Rows;
 use crate::spec::TableName;
@@ -26,7 +26,8 @@ const WAITING_BATCHES: usize = 2;
 
 pub(crate) struct SqliteSource {
     name: String,
-    columns: Vec<(ColumnRole, String)>,
+    column_names: Vec<String>,
+    columns: Vec<(Slot, String)>,
     batches: mpsc::Receiver<Result<Vec<SqliteRow>, sqlx::Error>>,
     rest: VecDeque<SqliteRow>,
     /// Ends the query when the source is dropped before its end.
@@ -38,8 +39,7 @@ impl SqliteSource {
         name: String,
         path: &Path,
         table: &TableName,
-        schema: &Schema,
-        strictness: Strictness,
+        reading: &Reading,
     ) -> Result<Self, SourceError> {
         require_file(&name, path)?;
         let options = SqliteConnectOptions::new()
@@ -49,12 +49,11 @@ impl SqliteSource {
         let mut connection = options.connect().await.map_err(|error| failed(&name, &error))?;
         let found = column_names(&name, &mut connection, table).await?;
         let names: Vec<&str> = found.iter().map(String::as_str).collect();
-        let roles = header::resolve(&names, schema, strictness)
-            .map_err(|violations| SourceError::columns(&name, violations))?;
-        let columns: Vec<(ColumnRole, String)> = roles
+        let slots = header::resolve(&names, reading).map_err(|violations| SourceError::columns(&name, violations))?;
+        let columns: Vec<(Slot, String)> = slots
             .into_iter()
-            .zip(found)
-            .filter_map(|(role, column)| Some((role?, column)))
+            .zip(&found)
+            .filter_map(|(slot, column)| Some((slot?, column.clone())))
             .collect();
         // Safe to put together: the columns are quoted, and the table's name has letters, digits and underscores only.
         let list = columns
@@ -67,6 +66,7 @@ impl SqliteSource {
         let task = AbortOnDropHandle::new(tokio::spawn(select(connection, query, sender)));
         Ok(Self {
             name,
+            column_names: found,
             columns,
             batches,
             rest: VecDeque::new(),
@@ -77,6 +77,10 @@ impl SqliteSource {
 
 #[async_trait]
 impl Source for SqliteSource {
+    fn column_names(&self) -> &[String] {
+        &self.column_names
+    }
+
     async fn fill(&mut self, limit: usize, mut rows: Rows) -> Result<Rows, SourceError> {
         for _ in 0..limit {
             if self.rest.is_empty() {
@@ -87,7 +91,7 @@ impl Source for SqliteSource {
             }
             if let Some(row) = self.rest.pop_front() {
                 let columns = self.columns.iter().enumerate();
-                rows.push(columns.map(|(index, (role, column))| (*role, field(&row, index, column))));
+                rows.push(columns.map(|(index, (slot, column))| (*slot, field(&row, index, column))));
             }
         }
         Ok(rows)

@@ -23,6 +23,7 @@ fn any_location() -> impl Strategy<Value = Location> {
     prop_oneof![
         digest.clone().prop_map(Location::Snapshot),
         digest.clone().prop_map(Location::SnapshotManifest),
+        digest.clone().prop_map(Location::ModelFile),
         (named.clone(), 1_u32..).prop_map(|(model, version)| Location::Model(model, ModelVersion(version))),
         (named.clone(), 1_u32..).prop_map(|(model, version)| Location::ModelManifest(model, ModelVersion(version))),
         (named.clone(), 1_u32.., any::<[u8; 32]>()).prop_map(|(model, version, digest)| Location::Decision(
@@ -82,6 +83,7 @@ fn keys_are_spelled_as_the_design_says() {
             layout::snapshot_manifest_key(&digest),
             format!("datasets/{digest}.json"),
         ),
+        (layout::model_file_key(&digest), format!("imports/{digest}")),
         (
             layout::model_key(&model(), ModelVersion(12)),
             "models/churn/12/model.hfm".to_owned(),
@@ -125,6 +127,7 @@ fn other_spellings_are_not_of_this_layout() {
         format!("datasets/{}.parquet", digest.to_string().to_uppercase()),
         format!("datasets/{digest}.csv"),
         format!("datasets/{digest}.json.json"),
+        format!("imports/{digest}.json"),
         "models/churn/03/model.hfm".to_owned(),
         "models/churn/0/model.hfm".to_owned(),
         "models/Churn/3/model.hfm".to_owned(),

@@ -7,10 +7,12 @@
 
 mod champion;
 mod champion_race;
+mod evaluations;
 mod formats;
 mod join;
 mod keys;
 mod manifests;
+mod model_files;
 mod samples;
 mod snapshots;
 mod support;

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use holdfast_domain::{Digest, Generation, ModelVersion, RunId};
 use holdfast_records::champion::{self, ChampionEntry, ChampionReason, Nonce};
+use holdfast_records::evaluation::{self, Evaluation};
 use holdfast_records::model_manifest::{self, ModelManifest};
 use holdfast_records::snapshot::{self, SnapshotManifest, SnapshotSource};
 use holdfast_records::{outcome, prediction};
 
+use crate::evaluations::sample_evaluation;
 use crate::support::{memory, model, sample_customers, sample_outcomes, sample_predictions, schema, time};
 
 fn path(name: &str) -> PathBuf {
@@ -119,6 +121,13 @@ fn a_model_manifest_of_version_1_is_read_and_written_to_the_same_bytes() {
     assert_eq!(model_manifest().encode().unwrap(), bytes);
 }
 
+#[test]
+fn an_evaluation_of_version_1_is_read_and_written_to_the_same_bytes() {
+    let bytes = sample("evaluation.v1.json");
+    assert_eq!(Evaluation::decode(&bytes).unwrap(), sample_evaluation());
+    assert_eq!(sample_evaluation().encode().unwrap(), bytes);
+}
+
 #[tokio::test]
 async fn a_snapshot_manifest_of_version_1_is_read() {
     let read = snapshot::decode_manifest(&sample("snapshot_manifest.v1.json")).unwrap();
@@ -192,6 +201,10 @@ async fn missing_samples_are_written() {
         (
             format!("model_manifest.v{}.json", model_manifest::FORMAT_VERSION),
             model_manifest().encode().unwrap(),
+        ),
+        (
+            format!("evaluation.v{}.json", evaluation::FORMAT_VERSION),
+            sample_evaluation().encode().unwrap(),
         ),
     ];
     for (name, bytes) in samples {

@@ -6,5 +6,6 @@ mod bank;
 mod chunks;
 mod csv_files;
 mod parquet_files;
+mod raw;
 mod sqlite_tables;
 mod support;
