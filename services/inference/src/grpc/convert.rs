@@ -79,6 +79,7 @@ fn out_of_domain(kind: Kind) -> wire::out_of_domain::Kind {
 
 fn reason(reason: Reason) -> wire::Reason {
     wire::Reason {
+        code: reason.code(),
         feature: reason.feature.name().to_owned(),
         contribution: reason.contribution,
         text: reason.text,

@@ -97,15 +97,13 @@ async fn a_batch_has_the_bits_of_single_predictions_inline_and_on_the_pool() {
         for (index, prediction) in (0..).zip(answer.predictions) {
             let row = full_row(index);
             assert_eq!(prediction.probability.to_bits(), own.score(&row).to_bits());
-            let expected: Vec<String> = own.reasons(&row, 3).into_iter().map(|reason| reason.text).collect();
-            assert_eq!(
-                prediction
-                    .reasons
-                    .into_iter()
-                    .map(|reason| reason.text)
-                    .collect::<Vec<_>>(),
-                expected
-            );
+            let expected: Vec<(String, String)> = own
+                .reasons(&row, 3)
+                .into_iter()
+                .map(|reason| (reason.code(), reason.text))
+                .collect();
+            let found = prediction.reasons.into_iter().map(|reason| (reason.code, reason.text));
+            assert_eq!(found.collect::<Vec<_>>(), expected);
         }
     }
     assert_eq!(service.flush().await.unwrap().uploaded_records, 522);

@@ -74,6 +74,7 @@ pub(super) fn decision_out(decision: GateDecision) -> wire::GateDecision {
         decided_at: Some(time::to_wire(decision.decided_at)),
         champion_generation: decision.champion_generation.0,
         evaluation: Some(evaluation_out(decision.evaluation)),
+        test_snapshot_uses: decision.test_snapshot_uses.unwrap_or_default(),
     }
 }
 

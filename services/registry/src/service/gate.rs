@@ -76,6 +76,10 @@ pub struct GateDecision {
     pub evaluation: Evaluation,
     /// The rule.
     pub policy: GatePolicy,
+    /// How many versions of the model had been judged on this test snapshot, this one included: the more, the less its rows are
+    /// untouched. `None` in decisions from before it was counted, and while nobody has counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_snapshot_uses: Option<u32>,
 }
 
 /// The champion in force, as the gate needs it.
@@ -116,6 +120,7 @@ pub fn decide(
         champion_generation,
         evaluation,
         policy: policy.clone(),
+        test_snapshot_uses: None,
     }
 }
 
@@ -124,4 +129,48 @@ fn digest(evaluation: &Evaluation, policy: &GatePolicy, champion: Generation) ->
     // A NaN is written as null: serialisation of these plain structs cannot fail.
     let bytes = serde_json::to_vec(&(evaluation, policy, champion)).unwrap_or_default();
     Digest::of(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation() -> Evaluation {
+        let quality = |roc_auc: f64| Quality {
+            rows: 2_000,
+            positives: 320,
+            roc_auc,
+            roc_auc_lower: roc_auc - 0.004,
+            roc_auc_upper: roc_auc + 0.004,
+            ..Quality::default()
+        };
+        Evaluation {
+            test_snapshot: Digest::of(b"test rows"),
+            full: quality(0.99),
+            required_only: quality(0.98),
+            baseline: quality(0.91),
+            baseline_p_value: 1e-12,
+            champion: None,
+            newest_window: None,
+            slices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_decision_from_before_test_snapshots_were_counted_reads_back() {
+        let decision = decide(evaluation(), &GatePolicy::default(), None, Timestamp::UNIX_EPOCH);
+        let old = serde_json::to_string(&decision).unwrap();
+        assert!(!old.contains("test_snapshot_uses"), "{old}");
+        assert_eq!(serde_json::from_str::<GateDecision>(&old).unwrap(), decision);
+    }
+
+    #[test]
+    fn the_digest_of_a_decision_does_not_depend_on_the_count() {
+        // Pinned: the champion log names decisions by it.
+        let decision = decide(evaluation(), &GatePolicy::default(), None, Timestamp::UNIX_EPOCH);
+        assert_eq!(
+            decision.evaluation_digest.to_string(),
+            "acf7465fd785149a966d93a63b9cda2d6247fdd425922598c3bb442ca38ee8ff"
+        );
+    }
 }

@@ -255,7 +255,10 @@ impl Models {
         Ok(summaries)
     }
 
-    /// Judges a version and keeps the decision in the database and beside the artefact, where it outlives the database.
+    /// Judges a version and keeps the decision in the database and beside the artefact, where it outlives the database. The same
+    /// evidence against the same champion again is answered with the decision that was made first.
+    ///
+    /// Not guaranteed: of two versions judged at the same moment, both may be counted as the same use of their test snapshot.
     ///
     /// # Errors
     /// [`Error::VersionNotReady`]; the stores'.
@@ -275,13 +278,15 @@ impl Models {
                 artifact_digest: stored.entry.artifact_digest,
             },
         });
-        let decision = gate::decide(evaluation, &self.policy, champion.as_ref(), self.clock.now());
-        let json = serde_json::to_vec_pretty(&decision)
-            .map_err(|source| Error::Corrupt(format!("gate decision: {source}")))?;
-        let key = layout::decision_key(model, version, &decision.evaluation_digest);
-        // Created, or there already from the same evidence: either way the first decision stands.
-        let (Created::Yes | Created::AlreadyExists) =
-            holdfast_storage::create_resolving(&*self.blobs, &key, Bytes::from(json)).await?;
+        let others = self
+            .store
+            .others_judged_on(model, version, &evaluation.test_snapshot)
+            .await?;
+        let made = GateDecision {
+            test_snapshot_uses: Some(others.saturating_add(1)),
+            ..gate::decide(evaluation, &self.policy, champion.as_ref(), self.clock.now())
+        };
+        let decision = self.keep_first(model, version, made).await?;
         self.store
             .record_decision(model, version, &decision.evaluation_digest, &decision)
             .await?;
@@ -293,9 +298,26 @@ impl Models {
         self.metrics.gate_decisions.get_or_create(&GateLabels { verdict }).inc();
         tracing::info!(
             %model, %version, accepted = decision.accepted, generation = decision.champion_generation.0,
+            test_snapshot_uses = decision.test_snapshot_uses,
             failed = ?decision.checks.iter().filter(|check| !check.passed).map(|check| &check.name).collect::<Vec<_>>(),
             "gate decided"
         );
         Ok(decision)
+    }
+
+    /// Stores a decision, unless there is one from the same evidence: then that one stands.
+    async fn keep_first(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        decision: GateDecision,
+    ) -> Result<GateDecision> {
+        let corrupt = |source: serde_json::Error| Error::Corrupt(format!("gate decision: {source}"));
+        let json = serde_json::to_vec_pretty(&decision).map_err(corrupt)?;
+        let key = layout::decision_key(model, version, &decision.evaluation_digest);
+        match holdfast_storage::create_resolving(&*self.blobs, &key, Bytes::from(json)).await? {
+            Created::Yes => Ok(decision),
+            Created::AlreadyExists => serde_json::from_slice(&self.blobs.get(&key).await?).map_err(corrupt),
+        }
     }
 }

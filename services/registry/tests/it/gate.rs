@@ -228,3 +228,41 @@ async fn a_decision_outlives_the_database() {
     assert_eq!(stored["policy"]["alpha"], 0.05);
     registry.stop().await;
 }
+
+#[tokio::test]
+async fn the_uses_of_a_test_snapshot_are_counted_at_the_time_of_the_decision() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut registry = Registry::start(dir.path()).await;
+    for bytes in [b"one".as_slice(), b"two", b"three"] {
+        registry.ready_version(bytes).await;
+    }
+    let elsewhere = wire::Evaluation {
+        test_snapshot: Digest::of(b"other rows").to_string(),
+        ..evaluation(0.99)
+    };
+    assert_eq!(registry.decide(1, evaluation(0.99)).await.test_snapshot_uses, 1);
+    // Another word about the same version is no further use.
+    assert_eq!(registry.decide(1, evaluation(0.98)).await.test_snapshot_uses, 1);
+    assert_eq!(registry.decide(2, elsewhere).await.test_snapshot_uses, 1);
+    assert_eq!(registry.decide(2, evaluation(0.99)).await.test_snapshot_uses, 2);
+    assert_eq!(registry.decide(3, evaluation(0.99)).await.test_snapshot_uses, 3);
+
+    // The same evidence again is answered with the decision that was made first.
+    let again = registry.decide(1, evaluation(0.99)).await;
+    assert_eq!(again.test_snapshot_uses, 1);
+    let request = wire::GetModelVersionRequest {
+        model: MODEL.to_owned(),
+        version: 1,
+    };
+    let version = registry
+        .models
+        .get_model_version(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .version
+        .unwrap();
+    assert_eq!(version.decisions.len(), 2);
+    assert_eq!(version.decisions[0], again);
+    registry.stop().await;
+}

@@ -83,4 +83,6 @@ pub trait MetadataStore: Send + Sync + Debug {
         digest: &Digest,
         decision: &GateDecision,
     ) -> Result<()>;
+    /// How many other versions of the model have a decision that rests on this test snapshot.
+    async fn others_judged_on(&self, model: &ModelName, version: ModelVersion, test_snapshot: &Digest) -> Result<u32>;
 }

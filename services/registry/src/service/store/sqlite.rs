@@ -192,4 +192,8 @@ impl MetadataStore for SqliteStore {
     ) -> Result<()> {
         self.insert_decision(model, version, digest, decision).await
     }
+
+    async fn others_judged_on(&self, model: &ModelName, version: ModelVersion, test_snapshot: &Digest) -> Result<u32> {
+        self.count_judged_on(model, version, test_snapshot).await
+    }
 }

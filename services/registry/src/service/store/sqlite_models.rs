@@ -195,6 +195,25 @@ impl SqliteStore {
         .await?;
         Ok(())
     }
+
+    pub(super) async fn count_judged_on(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        test_snapshot: &Digest,
+    ) -> Result<u32> {
+        // A model has as many decisions as it had trainings: reading their JSON is cheap enough.
+        let others = sqlx::query_scalar(
+            "SELECT count(DISTINCT version) FROM gate_decisions
+             WHERE model = ? AND version <> ? AND json_extract(decision, '$.evaluation.test_snapshot') = ?",
+        )
+        .bind(model.as_str())
+        .bind(version.0)
+        .bind(test_snapshot.to_string())
+        .fetch_one(&self.readers)
+        .await?;
+        Ok(others)
+    }
 }
 
 fn model_name(text: &str) -> Result<ModelName> {
