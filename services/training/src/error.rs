@@ -4,9 +4,11 @@
 use std::path::PathBuf;
 
 use holdfast_chassis::error::{Code, Fault, FieldViolation};
-use holdfast_domain::{Digest, ModelName, RunId};
+use holdfast_domain::{Digest, ModelName, ModelVersion, RunId};
 
+use crate::service::imported::ForeignModelError;
 use crate::service::params::ParamsError;
+use crate::service::registry::RegistryError;
 use crate::service::runs::Violations;
 
 /// The service's result.
@@ -54,12 +56,81 @@ pub enum Error {
         /// The limit in bytes.
         limit: u64,
     },
+    /// A model file is larger than the limit.
+    #[error("the model file has more than the {limit} bytes that are taken in (setting training.max_model_bytes)")]
+    ModelFileTooLarge {
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Too many model files at once.
+    #[error("other model files are being taken in: a few at a time")]
+    UploadsAtWork,
+    /// A model file is none that is understood, or does not fit the schema.
+    #[error(transparent)]
+    ForeignModel(#[from] ForeignModelError),
+    /// The version cannot be written in another library's format.
+    #[error("version {version} cannot be exported: {why}")]
+    NotExportable {
+        /// The version.
+        version: ModelVersion,
+        /// What has no counterpart there.
+        why: String,
+    },
     /// There is no such snapshot.
     #[error("there is no snapshot {0}")]
     NoSuchSnapshot(Digest),
     /// There is no such run.
     #[error("there is no run {0:?}")]
     NoSuchRun(String),
+    /// There is no such version.
+    #[error("there is no version {version} of model {model}")]
+    NoSuchVersion {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// The version has no artefact yet.
+    #[error("version {version} of model {model} has no artefact yet")]
+    VersionPending {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// The version's evaluation left no such file.
+    #[error("the evaluation of version {version} left no file {name:?}")]
+    NoSuchFile {
+        /// The version.
+        version: ModelVersion,
+        /// The name asked for.
+        name: String,
+    },
+    /// What is stored of a version is not what was registered.
+    #[error("what is stored of version {version} is not what was registered: {why}")]
+    Damaged {
+        /// The version.
+        version: ModelVersion,
+        /// What is wrong.
+        why: String,
+    },
+    /// The version cannot be made again.
+    #[error("version {version} cannot be made again: {why}")]
+    NotReproducible {
+        /// The version.
+        version: ModelVersion,
+        /// Why not.
+        why: String,
+    },
+    /// A version is being made again.
+    #[error("another version is being made again: one at a time")]
+    ReproductionAtWork,
+    /// The caller has gone, or the service ends.
+    #[error("given up")]
+    GivenUp,
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The model has a run at work.
     #[error("model {model} is being trained by run {run}: one run at a time")]
     Busy {
@@ -149,14 +220,33 @@ impl From<Error> for Fault {
                 vec![FieldViolation::new("preset", "unknown_preset", message)],
             ),
             Error::TooLarge { limit } => fault(Code::ResourceExhausted, "TABLE_TOO_LARGE").with("limit_bytes", limit),
+            Error::ModelFileTooLarge { limit } => {
+                fault(Code::ResourceExhausted, "MODEL_FILE_TOO_LARGE").with("limit_bytes", limit)
+            }
+            Error::UploadsAtWork => fault(Code::ResourceExhausted, "UPLOADS_AT_WORK"),
+            Error::ForeignModel(ForeignModelError::File(_)) => fault(Code::InvalidArgument, "UNREADABLE_MODEL"),
+            Error::ForeignModel(ForeignModelError::Bind(_)) => fault(Code::InvalidArgument, "MODEL_DOES_NOT_FIT"),
+            Error::NotExportable { .. } => fault(Code::FailedPrecondition, "NOT_EXPORTABLE"),
             Error::NoSuchSnapshot(_) => fault(Code::NotFound, "NO_SUCH_SNAPSHOT"),
             Error::NoSuchRun(_) => fault(Code::NotFound, "NO_SUCH_RUN"),
+            Error::NoSuchVersion { .. } => fault(Code::NotFound, "NO_SUCH_VERSION"),
+            Error::NoSuchFile { .. } => fault(Code::NotFound, "NO_SUCH_FILE"),
+            Error::VersionPending { .. } => fault(Code::FailedPrecondition, "VERSION_PENDING"),
+            Error::NotReproducible { .. } => fault(Code::FailedPrecondition, "NOT_REPRODUCIBLE"),
+            Error::ReproductionAtWork => fault(Code::ResourceExhausted, "REPRODUCTION_AT_WORK"),
+            Error::GivenUp => fault(Code::Cancelled, "GIVEN_UP"),
+            Error::Damaged { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "stored version is damaged");
+                fault(Code::DataLoss, "STORED_VERSION_DAMAGED")
+            }
+            Error::Registry(RegistryError::Away(_)) => fault(Code::Unavailable, "REGISTRY_AWAY"),
             Error::Busy { run, .. } => fault(Code::Aborted, "RUN_AT_WORK").with("run_id", run),
             Error::NoDatabase => fault(Code::FailedPrecondition, "NO_DATABASE"),
             Error::Ending => fault(Code::Unavailable, "ENDING"),
             Error::Storage(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Records(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Params(_)
+            | Error::Registry(_)
             | Error::Panicked
             | Error::Corrupt(_)
             | Error::Database(_)

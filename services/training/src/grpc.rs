@@ -1,6 +1,9 @@
 //! The adapter: wire types in, domain types out.
 
 mod convert;
+mod evaluation;
+mod interchange;
+mod reproduction;
 
 use std::pin::Pin;
 
@@ -15,6 +18,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::Error;
 use crate::service::pipeline::{Followed, Pipelines};
+use crate::service::reproduction::Reproductions;
+use crate::service::versions::Versions;
 use crate::settings::Settings;
 use convert::{model_name, page_size, run_id};
 
@@ -25,14 +30,25 @@ const MAX_CHUNK_BYTES: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct TrainingAdapter {
     pipelines: Pipelines,
+    versions: Versions,
+    reproductions: Reproductions,
     settings: Settings,
     shutdown: Shutdown,
 }
 
 impl TrainingAdapter {
     pub(crate) fn new(pipelines: Pipelines, settings: Settings, shutdown: Shutdown) -> Self {
+        let versions = pipelines.versions();
+        let reproductions = Reproductions::new(
+            versions.clone(),
+            shutdown.clone(),
+            settings.training_threads(),
+            settings.progress_interval(),
+        );
         Self {
             pipelines,
+            versions,
+            reproductions,
             settings,
             shutdown,
         }
@@ -196,6 +212,56 @@ impl TrainingService for TrainingAdapter {
         Ok(Response::new(wire::CancelRunResponse {
             run: Some(convert::run_out(run)),
         }))
+    }
+
+    async fn import_model(
+        &self,
+        request: Request<Streaming<wire::ImportModelRequest>>,
+    ) -> Result<Response<wire::ImportModelResponse>, Status> {
+        let answer = interchange::import(&self.pipelines, &self.settings, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
+    type ExportModelStream = Pin<Box<dyn Stream<Item = Result<wire::ExportModelResponse, Status>> + Send>>;
+
+    async fn export_model(
+        &self,
+        request: Request<wire::ExportModelRequest>,
+    ) -> Result<Response<Self::ExportModelStream>, Status> {
+        let file = interchange::export(&self.versions, request.into_inner()).await?;
+        Ok(Response::new(Box::pin(file)))
+    }
+
+    type ReproduceVersionStream = Pin<Box<dyn Stream<Item = Result<wire::ReproduceVersionResponse, Status>> + Send>>;
+
+    async fn reproduce_version(
+        &self,
+        request: Request<wire::ReproduceVersionRequest>,
+    ) -> Result<Response<Self::ReproduceVersionStream>, Status> {
+        let news = reproduction::reproduce(&self.reproductions, request.into_inner()).await?;
+        let last = Err(Fault::unavailable("ENDING", "the service is shutting down").into());
+        Ok(Response::new(Box::pin(self.shutdown.end_with(news, last))))
+    }
+
+    async fn get_model_card(
+        &self,
+        request: Request<wire::GetModelCardRequest>,
+    ) -> Result<Response<wire::GetModelCardResponse>, Status> {
+        evaluation::card(&self.versions, request.into_inner()).await
+    }
+
+    async fn list_evaluation_files(
+        &self,
+        request: Request<wire::ListEvaluationFilesRequest>,
+    ) -> Result<Response<wire::ListEvaluationFilesResponse>, Status> {
+        evaluation::files(&self.versions, request.into_inner()).await
+    }
+
+    async fn get_evaluation_file(
+        &self,
+        request: Request<wire::GetEvaluationFileRequest>,
+    ) -> Result<Response<wire::GetEvaluationFileResponse>, Status> {
+        evaluation::file(&self.versions, request.into_inner()).await
     }
 }
 

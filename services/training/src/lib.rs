@@ -2,8 +2,8 @@
 //!
 //! `service/` is the logic: [`service::snapshots`] (tables taken in), [`service::pipeline`] (runs and their steps),
 //! [`service::trainer`] (the families of models; the engines end there), [`service::fitting`] (from rows to an artefact),
-//! [`service::evaluation`] (quality), [`service::store`] (the memory of runs, SQLite). `grpc` is the adapter to callers,
-//! `registry_client` the one to the registry. A run is started and followed; it does not need whoever started it.
+//! [`service::imported`] (models of other libraries), [`service::evaluation`] (quality), [`service::store`] (the memory of runs,
+//! SQLite). `grpc` is the adapter to callers, `registry_client` the one to the registry. A run is started and followed; it does not need whoever started it.
 //!
 //! Not guaranteed yet: a run that the end of its process interrupted is marked as failed and not taken up again.
 
@@ -115,9 +115,9 @@ async fn open(common: &Common, settings: &Settings, metrics: Metrics, shutdown: 
         schema: Schema::embedded(),
         tuning: Tuning {
             threads: settings.training_threads(),
-            threshold_share: settings.threshold_share,
             progress_interval: settings.progress_interval(),
         },
+        max_model_bytes: settings.max_model_bytes,
         clock,
         metrics,
     };

@@ -1,6 +1,8 @@
 //! The registry over gRPC: domain types in, wire types out, and back. While the registry is away a call is tried again until the run's patience
 //! is over; all of these calls may be repeated.
 
+mod facts;
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -15,14 +17,14 @@ use holdfast_chassis::Common;
 use holdfast_chassis::client::retry::{self, RetryPolicy, Retryable as _};
 use holdfast_chassis::client::{Channel, ClientBuilder, ClientError};
 use holdfast_chassis::error::{Code, Fault};
-use holdfast_domain::{Digest, Generation, ModelName, ModelVersion, RunId};
+use holdfast_domain::{Generation, ModelName, ModelVersion, RunId};
 use holdfast_storage::Key;
 use tonic::{Response, Status};
 
 use crate::service::evaluation::{Quality, Slice};
 use crate::service::registry::{
     Batch, Champion, Comparison, Decision, Evidence, FinishedVersion, Promotion, Registry, RegistryError,
-    ReservedVersion, TrackedEnd, TrackedRun, VersionId, VersionSnapshots,
+    ReservedVersion, RunFacts, TrackedEnd, TrackedRun, VersionFacts, VersionId, VersionSnapshots,
 };
 
 /// Who acts, as the registry records it.
@@ -71,6 +73,22 @@ impl GrpcRegistry {
             }
             tokio::time::sleep(waits.next().unwrap_or_default()).await;
         }
+    }
+
+    async fn model_version(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+    ) -> Result<Option<wire::ModelVersion>, Status> {
+        let request = wire::GetModelVersionRequest {
+            model: model.to_string(),
+            version: version.0,
+        };
+        let answer = self.call(|| {
+            let (mut client, request) = (self.models.clone(), request.clone());
+            async move { client.get_model_version(request).await }
+        });
+        Ok(answer.await?.version)
     }
 
     async fn experiment(&self, name: &str) -> Result<String, Status> {
@@ -160,27 +178,37 @@ impl Registry for GrpcRegistry {
 
     async fn snapshots(&self, model: &ModelName, version: ModelVersion) -> Result<VersionSnapshots, RegistryError> {
         const DOING: &str = "name a version's snapshots";
-        let request = wire::GetModelVersionRequest {
-            model: model.to_string(),
-            version: version.0,
+        let found = self.model_version(model, version).await.map_err(failed(DOING))?;
+        facts::snapshots_in(&found.ok_or_else(|| odd(DOING, "no version"))?).map_err(|error| odd(DOING, error))
+    }
+
+    async fn version(&self, model: &ModelName, version: ModelVersion) -> Result<Option<VersionFacts>, RegistryError> {
+        const DOING: &str = "show a version";
+        match self.model_version(model, version).await {
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            found => {
+                let found = found.map_err(failed(DOING))?.ok_or_else(|| odd(DOING, "no version"))?;
+                facts::version_in(found).map(Some).map_err(|error| odd(DOING, error))
+            }
+        }
+    }
+
+    async fn run(&self, run: &RunId) -> Result<Option<RunFacts>, RegistryError> {
+        const DOING: &str = "show a run";
+        let request = wire::GetRunRequest {
+            run_id: run.to_string(),
         };
         let answer = self.call(|| {
-            let (mut client, request) = (self.models.clone(), request.clone());
-            async move { client.get_model_version(request).await }
+            let (mut client, request) = (self.tracking.clone(), request.clone());
+            async move { client.get_run(request).await }
         });
-        let version = answer
-            .await
-            .map_err(failed(DOING))?
-            .version
-            .ok_or_else(|| odd(DOING, "no version"))?;
-        let digest = |text: &str| match text {
-            "" => Ok(None),
-            text => text.parse::<Digest>().map(Some).map_err(|error| odd(DOING, error)),
-        };
-        Ok(VersionSnapshots {
-            training: digest(&version.training_snapshot)?,
-            test: digest(&version.test_snapshot)?,
-        })
+        match answer.await {
+            Err(status) if status.code() == tonic::Code::NotFound => Ok(None),
+            answer => {
+                let run = answer.map_err(failed(DOING))?.run;
+                Ok(Some(facts::run_in(run.ok_or_else(|| odd(DOING, "no run"))?)))
+            }
+        }
     }
 
     async fn open_run(&self, run: &TrackedRun) -> Result<(), RegistryError> {
@@ -208,16 +236,7 @@ impl Registry for GrpcRegistry {
     async fn log(&self, run: &RunId, batch: &Batch) -> Result<(), RegistryError> {
         let request = wire::LogBatchRequest {
             run_id: run.to_string(),
-            metrics: batch
-                .metrics
-                .iter()
-                .map(|(key, value)| wire::Metric {
-                    key: key.clone(),
-                    value: *value,
-                    measured_at: Some(time::to_wire(batch.at)),
-                    step: 0,
-                })
-                .collect(),
+            metrics: metrics_out(batch),
             params: batch
                 .params
                 .iter()
@@ -320,6 +339,7 @@ impl Registry for GrpcRegistry {
                 .map(|check| format!("{}: {}", check.name, check.message))
                 .collect(),
             champion_generation: Generation(decision.champion_generation),
+            test_snapshot_uses: (decision.test_snapshot_uses > 0).then_some(decision.test_snapshot_uses),
         })
     }
 
@@ -350,6 +370,24 @@ impl Registry for GrpcRegistry {
             Err(status) => Err(failed(DOING)(status)),
         }
     }
+}
+
+fn metrics_out(batch: &Batch) -> Vec<wire::Metric> {
+    let at = Some(time::to_wire(batch.at));
+    let metric = |key: &String, value, step| wire::Metric {
+        key: key.clone(),
+        value,
+        measured_at: at,
+        step,
+    };
+    let plain = batch.metrics.iter().map(|(key, value)| metric(key, *value, 0));
+    let steps = batch
+        .series
+        .iter()
+        .flat_map(|(key, values)| (0..).zip(values).map(move |(step, value)| (key, *value, step)));
+    plain
+        .chain(steps.map(|(key, value, step)| metric(key, value, step)))
+        .collect()
 }
 
 fn version_id_in(named: &ModelRef) -> Result<VersionId, holdfast_domain::InvalidId> {

@@ -1,18 +1,19 @@
 //! Requests, runs and snapshots between the wire and the domain.
 
-use std::collections::HashMap;
+mod answers;
 
-use holdfast_api::common::v1::TableViolation as WireViolation;
-use holdfast_api::time;
+use std::ops::RangeInclusive;
+
 use holdfast_api::training::v1 as wire;
 use holdfast_domain::{Digest, ModelName, RunId};
-use holdfast_records::snapshot::SnapshotManifest;
-use jiff::Timestamp;
 
 use crate::error::{BadField, Error, Result};
-use crate::service::runs::{Input, Run, RunEvent, RunRequest, RunResult, State, Step, TableViolation, Trigger};
+use crate::service::recipe::ThresholdRule;
+use crate::service::runs::{Input, RunRequest, Trigger, TuningRequest};
 use crate::service::snapshots::TableFormat;
-use crate::settings::{Settings, is_test_share};
+use crate::settings::{FOLDS, Settings, TRIALS, WORKERS, is_test_share};
+
+pub(super) use answers::{event_out, run_out, snapshot_out};
 
 const DEFAULT_PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1_000;
@@ -119,20 +120,21 @@ pub(super) fn run_request_in(request: wire::StartRunRequest, settings: &Settings
             wrong(field, "too_long", "must have at most 500 characters");
         }
     }
-    let trigger = match request.trigger() {
-        wire::RunTrigger::Unspecified | wire::RunTrigger::Manual => Trigger::Manual,
-        wire::RunTrigger::Schedule => Trigger::Schedule,
-        wire::RunTrigger::Drift => Trigger::Drift,
-    };
-    let model = if request.model.is_empty() {
-        Ok(settings.model.clone())
-    } else {
-        model_name(&request.model)
-    };
-    let model = model.unwrap_or_else(|error| {
+    let threshold = request.threshold.map(threshold_in).transpose();
+    let threshold = threshold.unwrap_or_else(|error| {
         collect(error, &mut bad);
-        settings.model.clone()
+        None
     });
+    let tuning = request.tuning.and_then(|tuning| {
+        let taken = tuning_in(tuning, settings);
+        taken.map_err(|error| collect(error, &mut bad)).ok()
+    });
+    let trigger = trigger_in(request.trigger());
+    let model = match request.model.as_str() {
+        "" => None,
+        name => model_name(name).map_err(|error| collect(error, &mut bad)).ok(),
+    };
+    let model = model.unwrap_or_else(|| settings.model.clone());
     if !bad.is_empty() {
         return Err(Error::Invalid(bad));
     }
@@ -153,7 +155,103 @@ pub(super) fn run_request_in(request: wire::StartRunRequest, settings: &Settings
         report_id: request.report_id,
         promote: request.promote.unwrap_or(true),
         idempotency_key: request.idempotency_key,
+        threshold,
+        tuning,
+        import: None,
     })
+}
+
+/// The rule that stands in place of the parameter set's.
+pub(super) fn threshold_in(rule: wire::ThresholdRule) -> Result<ThresholdRule> {
+    use wire::threshold_rule::Rule;
+    let rule = match rule.rule {
+        None => {
+            let problem = "must say best_f1, cost or capacity";
+            return Err(Error::field("threshold.rule", "required", problem));
+        }
+        Some(Rule::BestF1(wire::BestF1Rule {})) => ThresholdRule::BestF1,
+        Some(Rule::Cost(cost)) => ThresholdRule::Cost {
+            offer_cost: cost.offer_cost,
+            lost_margin: cost.lost_margin,
+            success_rate: cost.success_rate,
+        },
+        Some(Rule::Capacity(capacity)) => ThresholdRule::Capacity {
+            calls: capacity.calls,
+            population: capacity.population,
+        },
+    };
+    let bad = rule.violations().into_iter().map(|(field, problem)| BadField {
+        field: match field {
+            "offer_cost" => "threshold.cost.offer_cost",
+            "lost_margin" => "threshold.cost.lost_margin",
+            "success_rate" => "threshold.cost.success_rate",
+            "calls" => "threshold.capacity.calls",
+            _ => "threshold.capacity.population",
+        },
+        rule: "out_of_range",
+        description: problem,
+    });
+    let bad: Vec<BadField> = bad.collect();
+    if bad.is_empty() {
+        Ok(rule)
+    } else {
+        Err(Error::Invalid(bad))
+    }
+}
+
+fn trigger_in(trigger: wire::RunTrigger) -> Trigger {
+    match trigger {
+        wire::RunTrigger::Unspecified | wire::RunTrigger::Manual => Trigger::Manual,
+        wire::RunTrigger::Schedule => Trigger::Schedule,
+        wire::RunTrigger::Drift => Trigger::Drift,
+    }
+}
+
+/// A search as it is asked for, with the settings in place of what is not said.
+fn tuning_in(tuning: wire::Tuning, settings: &Settings) -> Result<TuningRequest> {
+    let mut bad = Vec::new();
+    let mut take = |field, value: u32, default: u32, range: &RangeInclusive<u32>, description: &str| {
+        if value != 0 && !range.contains(&value) {
+            bad.push(BadField {
+                field,
+                rule: "out_of_range",
+                description: description.to_owned(),
+            });
+        }
+        if value == 0 { default } else { value }
+    };
+    let defaults = settings.tuning;
+    let wanted = TuningRequest {
+        trials: take(
+            "tuning.trials",
+            tuning.trials,
+            defaults.trials,
+            &TRIALS,
+            "must be 1 to 1,000",
+        ),
+        folds: take("tuning.folds", tuning.folds, defaults.folds, &FOLDS, "must be 2 to 20"),
+        workers: take(
+            "tuning.workers",
+            tuning.workers,
+            settings.tuning_workers(),
+            &WORKERS,
+            "must be 1 to 64",
+        ),
+        outer_folds: take(
+            "tuning.outer_folds",
+            tuning.outer_folds,
+            0,
+            &FOLDS,
+            "must be 2 to 20, or 0 for none",
+        ),
+        early_stop: tuning.early_stop.unwrap_or(true),
+        objective: defaults.objective,
+    };
+    if bad.is_empty() {
+        Ok(wanted)
+    } else {
+        Err(Error::Invalid(bad))
+    }
 }
 
 fn collect(error: Error, bad: &mut Vec<BadField>) {
@@ -162,104 +260,10 @@ fn collect(error: Error, bad: &mut Vec<BadField>) {
     }
 }
 
-pub(super) fn snapshot_out(manifest: &SnapshotManifest) -> wire::Snapshot {
-    wire::Snapshot {
-        digest: manifest.digest.to_string(),
-        source: manifest.source.clone(),
-        rows: manifest.rows,
-        positives: manifest.positives,
-        schema_digest: manifest.schema_digest.to_string(),
-        created_at: Some(time::to_wire(manifest.created_at)),
-        parents: manifest.parents.iter().map(Digest::to_string).collect(),
-    }
-}
-
-fn state_out(state: State) -> i32 {
-    match state {
-        State::Waiting => wire::StepState::Waiting,
-        State::Running => wire::StepState::Running,
-        State::Done => wire::StepState::Done,
-        State::Skipped => wire::StepState::Skipped,
-        State::Failed => wire::StepState::Failed,
-        State::Cancelled => wire::StepState::Cancelled,
-    }
-    .into()
-}
-
-pub(super) fn run_out(run: Run) -> wire::PipelineRun {
-    let now = Timestamp::now();
-    let digest = |digest: Option<Digest>| digest.map(|digest| digest.to_string()).unwrap_or_default();
-    let trigger = match run.request.trigger {
-        Trigger::Manual => wire::RunTrigger::Manual,
-        Trigger::Schedule => wire::RunTrigger::Schedule,
-        Trigger::Drift => wire::RunTrigger::Drift,
-    };
-    wire::PipelineRun {
-        run_id: run.id.to_string(),
-        model: run.request.model.to_string(),
-        state: state_out(run.state),
-        steps: run.steps.into_iter().map(|step| step_out(step, now)).collect(),
-        created_at: Some(time::to_wire(run.created_at)),
-        ended_at: run.ended_at.map(time::to_wire),
-        trigger: trigger.into(),
-        requested_by: run.request.requested_by,
-        result: run.result.map(result_out),
-        error: run.error.unwrap_or_default(),
-        violations: run.violations.into_iter().map(violation_out).collect(),
-        training_snapshot: digest(run.training_snapshot),
-        test_snapshot: digest(run.test_snapshot),
-        preset: run.request.preset,
-    }
-}
-
-fn step_out(step: Step, now: Timestamp) -> wire::Step {
-    wire::Step {
-        name: step.name.name().to_owned(),
-        state: state_out(step.state),
-        duration_seconds: step.duration_seconds(now),
-        message: step.message,
-        progress: step.progress,
-    }
-}
-
-fn result_out(result: RunResult) -> wire::RunResult {
-    wire::RunResult {
-        version: result.version.unwrap_or(0),
-        artifact_digest: result
-            .artifact_digest
-            .map(|digest| digest.to_string())
-            .unwrap_or_default(),
-        accepted: result.accepted,
-        promoted: result.promoted,
-        generation: result.generation,
-        metrics: result.metrics.into_iter().collect::<HashMap<_, _>>(),
-        failed_checks: result.failed_checks,
-    }
-}
-
-fn violation_out(violation: TableViolation) -> WireViolation {
-    WireViolation {
-        row: violation.row,
-        column: violation.column,
-        rule: violation.rule,
-        message: violation.message,
-    }
-}
-
-pub(super) fn event_out(event: RunEvent) -> wire::RunEvent {
-    wire::RunEvent {
-        sequence: event.sequence,
-        at: Some(time::to_wire(event.at)),
-        step: event.step.name().to_owned(),
-        state: state_out(event.state),
-        progress: event.progress,
-        message: event.message,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::tuning::TuningObjective;
 
     fn fields(error: &Error) -> Vec<&'static str> {
         match error {
@@ -285,6 +289,113 @@ mod tests {
         assert_eq!(run_request_in(window, &settings).unwrap().test_share, 0.3);
     }
 
+    fn with_threshold(rule: Option<wire::threshold_rule::Rule>) -> wire::StartRunRequest {
+        wire::StartRunRequest {
+            threshold: Some(wire::ThresholdRule { rule }),
+            ..wire::StartRunRequest::default()
+        }
+    }
+
+    #[test]
+    fn a_threshold_rule_stands_in_place_of_the_parameter_sets() {
+        use wire::threshold_rule::Rule;
+        let settings = Settings::on_free_ports();
+        let rule = |wire| run_request_in(with_threshold(Some(wire)), &settings).unwrap().threshold;
+        assert_eq!(rule(Rule::BestF1(wire::BestF1Rule {})), Some(ThresholdRule::BestF1));
+        let cost = wire::CostRule {
+            offer_cost: 20.0,
+            lost_margin: 400.0,
+            success_rate: 0.3,
+        };
+        let expected = ThresholdRule::Cost {
+            offer_cost: 20.0,
+            lost_margin: 400.0,
+            success_rate: 0.3,
+        };
+        assert_eq!(rule(Rule::Cost(cost)), Some(expected));
+        let capacity = wire::CapacityRule {
+            calls: 200,
+            population: 10_127,
+        };
+        let expected = ThresholdRule::Capacity {
+            calls: 200,
+            population: 10_127,
+        };
+        assert_eq!(rule(Rule::Capacity(capacity)), Some(expected));
+    }
+
+    #[test]
+    fn a_threshold_rule_outside_its_range_is_named_by_field() {
+        use wire::threshold_rule::Rule;
+        let cost = wire::CostRule {
+            offer_cost: -1.0,
+            lost_margin: f64::NAN,
+            success_rate: 2.0,
+        };
+        let capacity = wire::CapacityRule {
+            calls: 0,
+            population: 0,
+        };
+        let more_calls_than_customers = wire::CapacityRule {
+            calls: 9,
+            population: 8,
+        };
+        let cases: [(Option<Rule>, &[&str]); 4] = [
+            (None, &["threshold.rule"]),
+            (
+                Some(Rule::Cost(cost)),
+                &[
+                    "threshold.cost.offer_cost",
+                    "threshold.cost.lost_margin",
+                    "threshold.cost.success_rate",
+                ],
+            ),
+            (Some(Rule::Capacity(capacity)), &["threshold.capacity.calls"]),
+            (
+                Some(Rule::Capacity(more_calls_than_customers)),
+                &["threshold.capacity.population"],
+            ),
+        ];
+        for (rule, expected) in cases {
+            let error = run_request_in(with_threshold(rule), &Settings::on_free_ports()).unwrap_err();
+            assert_eq!(fields(&error), expected);
+        }
+    }
+
+    #[test]
+    fn a_search_takes_what_is_not_said_from_the_settings() {
+        let mut settings = Settings::on_free_ports();
+        settings.threads = 3;
+        let search = |tuning| {
+            let request = wire::StartRunRequest {
+                tuning,
+                ..wire::StartRunRequest::default()
+            };
+            run_request_in(request, &settings).unwrap().tuning
+        };
+        assert_eq!(search(None), None);
+        let expected = TuningRequest {
+            trials: 50,
+            folds: 5,
+            workers: 3,
+            outer_folds: 0,
+            early_stop: true,
+            objective: TuningObjective::RocAuc,
+        };
+        assert_eq!(search(Some(wire::Tuning::default())), Some(expected));
+        let said = wire::Tuning {
+            trials: 7,
+            early_stop: Some(false),
+            ..wire::Tuning::default()
+        };
+        let expected = TuningRequest {
+            trials: 7,
+            early_stop: false,
+            ..expected
+        };
+        assert_eq!(search(Some(said)), Some(expected));
+    }
+
     #[test]
     fn every_bad_field_is_named_at_once() {
         let request = wire::StartRunRequest {
@@ -293,6 +404,11 @@ mod tests {
             test_snapshot: Digest::of(b"t").to_string(),
             test_share: Some(0.9),
             requested_by: "x".repeat(501),
+            tuning: Some(wire::Tuning {
+                trials: 1_001,
+                outer_folds: 1,
+                ..wire::Tuning::default()
+            }),
             ..wire::StartRunRequest::default()
         };
         let error = run_request_in(request, &Settings::on_free_ports()).unwrap_err();
@@ -302,6 +418,8 @@ mod tests {
             "test_snapshot",
             "test_share",
             "requested_by",
+            "tuning.trials",
+            "tuning.outer_folds",
             "model",
         ];
         assert_eq!(fields(&error), expected);

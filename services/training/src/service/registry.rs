@@ -88,6 +88,8 @@ pub struct Batch {
     pub params: BTreeMap<String, String>,
     /// Metrics.
     pub metrics: BTreeMap<String, f64>,
+    /// Metrics with a value for each step, counted from 0.
+    pub series: BTreeMap<String, Vec<f64>>,
     /// Tags.
     pub tags: BTreeMap<String, String>,
     /// When they were measured. A repeat with the same time is the same measurement.
@@ -159,6 +161,76 @@ pub struct Decision {
     pub failed_checks: Vec<String>,
     /// The generation it was judged against; 0 when there was no champion.
     pub champion_generation: Generation,
+    /// How many versions have been judged on the same test snapshot, this one included; `None` when nobody counted.
+    pub test_snapshot_uses: Option<u32>,
+}
+
+/// A version as the registry has it on record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VersionFacts {
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: ModelVersion,
+    /// SHA-256 of its artefact; `None` while it has none.
+    pub artifact_digest: Option<Digest>,
+    /// Size of the artefact in bytes.
+    pub artifact_size_bytes: u64,
+    /// The run that made it.
+    pub run_id: RunId,
+    /// Family of the estimator.
+    pub family: String,
+    /// What it rests on.
+    pub snapshots: VersionSnapshots,
+    /// When its number was reserved.
+    pub created_at: Option<Timestamp>,
+    /// Who asked for it.
+    pub created_by: String,
+    /// The gate's decisions about it, oldest first.
+    pub decisions: Vec<DecisionFacts>,
+}
+
+/// A decision of the gate as the registry has it on record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecisionFacts {
+    /// SHA-256 of the evidence and the policy it was judged by.
+    pub evaluation_digest: String,
+    /// May it become champion?
+    pub accepted: bool,
+    /// Every check made.
+    pub checks: Vec<CheckFacts>,
+    /// When it was decided.
+    pub decided_at: Option<Timestamp>,
+    /// Generation of the champion it was judged against; 0 when there was none.
+    pub champion_generation: Generation,
+    /// Version of that champion.
+    pub champion_version: Option<ModelVersion>,
+    /// Digest of the test snapshot.
+    pub test_snapshot: String,
+    /// How many versions had been judged on it, this one included; `None` when nobody counted.
+    pub test_snapshot_uses: Option<u32>,
+}
+
+/// A check of the gate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckFacts {
+    /// Stable name.
+    pub name: String,
+    /// Outcome.
+    pub passed: bool,
+    /// A sentence with the numbers.
+    pub message: String,
+}
+
+/// A run as the registry has it on record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFacts {
+    /// Name for people.
+    pub name: String,
+    /// Parameters.
+    pub params: BTreeMap<String, String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 /// How a promotion ended.
@@ -178,6 +250,12 @@ pub trait Registry: Send + Sync + Debug + 'static {
 
     /// The snapshots of a version.
     async fn snapshots(&self, model: &ModelName, version: ModelVersion) -> Result<VersionSnapshots, RegistryError>;
+
+    /// A version with the gate's decisions; `None` when there is none.
+    async fn version(&self, model: &ModelName, version: ModelVersion) -> Result<Option<VersionFacts>, RegistryError>;
+
+    /// A run with its parameters and tags; `None` when there is none.
+    async fn run(&self, run: &RunId) -> Result<Option<RunFacts>, RegistryError>;
 
     /// Opens a run, and its experiment when that is absent.
     async fn open_run(&self, run: &TrackedRun) -> Result<(), RegistryError>;

@@ -6,6 +6,10 @@ use holdfast_domain::{Digest, ModelName, RunId, Violation};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::imported::ModelFile;
+use super::recipe::ThresholdRule;
+use super::tuning::{TrialRecord, TuningObjective, TuningRecord};
+
 /// The most violations a run or an answer lists; the rest are counted.
 pub const LISTED_VIOLATIONS: usize = 100;
 
@@ -182,6 +186,33 @@ pub struct RunRequest {
     pub promote: bool,
     /// The same key again is the same run; may be empty.
     pub idempotency_key: String,
+    /// How the threshold is chosen, in place of the parameter set's rule.
+    #[serde(default)]
+    pub threshold: Option<ThresholdRule>,
+    /// The search for parameters, when one is asked for.
+    #[serde(default)]
+    pub tuning: Option<TuningRequest>,
+    /// The model file that becomes a version, in place of training.
+    #[serde(default)]
+    pub import: Option<ModelFile>,
+}
+
+/// The search for parameters that is asked for. Nothing is left to defaults any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TuningRequest {
+    /// Most trials.
+    pub trials: u32,
+    /// Folds of the cross-validation.
+    pub folds: u32,
+    /// Trials at work at once; the trials do not depend on it.
+    pub workers: u32,
+    /// Outer folds of a nested cross-validation; 0 for none.
+    pub outer_folds: u32,
+    /// Whether the search ends when gains have sunk under the folds' noise.
+    pub early_stop: bool,
+    /// What is made as large as possible.
+    #[serde(default)]
+    pub objective: TuningObjective,
 }
 
 /// One step of a run.
@@ -228,6 +259,8 @@ pub struct RunResult {
     pub metrics: BTreeMap<String, f64>,
     /// Why not, when not accepted.
     pub failed_checks: Vec<String>,
+    /// What the search for parameters came to, when there was one.
+    pub tuning: Option<TuningRecord>,
 }
 
 /// One rule that one cell of a table breaks.
@@ -342,6 +375,8 @@ pub struct RunEvent {
     pub progress: f64,
     /// A sentence.
     pub message: String,
+    /// In the step "tune": the trial that changed.
+    pub trial: Option<TrialRecord>,
 }
 
 #[cfg(test)]

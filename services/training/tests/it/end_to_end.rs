@@ -90,8 +90,8 @@ async fn assert_tracked(registry: &mut Registry, run_id: String, auc: f64) {
             .clone()
     };
     assert_eq!(
-        (param("trees"), param("preset"), param("seed")),
-        ("100".into(), "fast".into(), "42".into())
+        (param("estimators.0.trees"), param("preset"), param("seed")),
+        ("130".into(), "fast".into(), "42".into())
     );
     let logged = tracked
         .metrics

@@ -138,12 +138,16 @@ async fn a_run_that_a_dead_process_left_at_work_is_failed_at_the_next_start() {
         report_id: String::new(),
         promote: true,
         idempotency_key: String::new(),
+        threshold: None,
+        tuning: None,
+        import: None,
     };
     let change = StepChange {
         step: StepName::Train,
         state: State::Running,
         progress: 0.3,
         message: "fitting".into(),
+        trial: None,
     };
     let store = RunStore::open(&dir.path().join("training.db")).await.unwrap();
     store.create(&id, &request, Timestamp::now()).await.unwrap();

@@ -7,10 +7,15 @@
 )]
 
 mod bank;
+mod cable;
 mod end_to_end;
+mod evaluation;
 mod imports;
+mod interchange;
 mod lifecycle;
 mod race;
+mod reproduction;
 mod requests;
 mod support;
+mod tuning;
 mod window;

@@ -15,7 +15,7 @@ use holdfast_training::service::params::Presets;
 use holdfast_training::service::pipeline::{Parts, Pipelines, Tuning};
 use holdfast_training::service::registry::{
     Batch, Champion, Decision, Evidence, FinishedVersion, Promotion, Registry, RegistryError, ReservedVersion,
-    TrackedEnd, TrackedRun, VersionId, VersionSnapshots,
+    RunFacts, TrackedEnd, TrackedRun, VersionFacts, VersionId, VersionSnapshots,
 };
 use holdfast_training::service::runs::{Input, RunRequest, State, Trigger};
 use holdfast_training::service::snapshots::Snapshots;
@@ -39,6 +39,14 @@ impl Registry for Contested {
 
     async fn snapshots(&self, _: &ModelName, _: ModelVersion) -> Result<VersionSnapshots, RegistryError> {
         unreachable!("no run on a window")
+    }
+
+    async fn version(&self, _: &ModelName, _: ModelVersion) -> Result<Option<VersionFacts>, RegistryError> {
+        Ok(None)
+    }
+
+    async fn run(&self, _: &RunId) -> Result<Option<RunFacts>, RegistryError> {
+        Ok(None)
     }
 
     async fn open_run(&self, _: &TrackedRun) -> Result<(), RegistryError> {
@@ -72,6 +80,7 @@ impl Registry for Contested {
             accepted: true,
             failed_checks: Vec::new(),
             champion_generation: Generation(u64::from(against.is_some())),
+            test_snapshot_uses: None,
         })
     }
 
@@ -112,9 +121,9 @@ async fn a_lost_race_is_measured_again_against_the_new_champion_once() {
         schema: Schema::embedded(),
         tuning: Tuning {
             threads: 1,
-            threshold_share: 0.15,
             progress_interval: Duration::from_millis(10),
         },
+        max_model_bytes: 1 << 20,
         clock,
         metrics,
     };
@@ -136,6 +145,9 @@ async fn a_lost_race_is_measured_again_against_the_new_champion_once() {
         report_id: String::new(),
         promote: true,
         idempotency_key: String::new(),
+        threshold: None,
+        tuning: None,
+        import: None,
     };
     let id = pipelines.start(request).await.unwrap();
     let mut follower = pipelines.follow(&id, 0).await.unwrap();

@@ -19,7 +19,7 @@ async fn an_unknown_parameter_set_is_answered_with_the_known_ones() {
     assert_eq!(refused.code, Code::InvalidArgument);
     assert_eq!(refused.violations[0].field, "preset");
     assert!(
-        refused.message.contains("there are default, fast"),
+        refused.message.contains("there are best, default, fast"),
         "{}",
         refused.message
     );

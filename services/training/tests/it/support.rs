@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use holdfast_api::registry::v1 as registry_wire;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_api::training::v1 as wire;
 use holdfast_api::training::v1::import_snapshot_request::Part;
@@ -38,7 +39,8 @@ pub(crate) struct Bench {
 pub(crate) struct Registry {
     pub(crate) tracking: TrackingServiceClient<Channel>,
     pub(crate) champions: ChampionServiceClient<Channel>,
-    url: String,
+    pub(crate) models: ModelServiceClient<Channel>,
+    pub(crate) url: String,
     running: holdfast_registry::Running,
     shutdown: Shutdown,
 }
@@ -71,7 +73,8 @@ impl Registry {
         let channel = connect(url.clone()).await;
         Self {
             tracking: TrackingServiceClient::new(channel.clone()),
-            champions: ChampionServiceClient::new(channel),
+            champions: ChampionServiceClient::new(channel.clone()),
+            models: ModelServiceClient::new(channel),
             url,
             running,
             shutdown,
@@ -252,6 +255,24 @@ pub(crate) fn step<'a>(run: &'a wire::PipelineRun, name: &str) -> &'a wire::Step
 /// The fault of a call that must fail.
 pub(crate) fn fault<T: std::fmt::Debug>(outcome: Result<T, Status>) -> Fault {
     Fault::from_status(&outcome.expect_err("a refusal"))
+}
+
+/// The parameter sets with a few trees each: for tests that look at everything but quality.
+pub(crate) fn small_params(dir: &Path) -> std::path::PathBuf {
+    let path = dir.join("small-params.yaml");
+    let smaller = |line: &str| match line.split_once("trees: ") {
+        // Not the range of a search.
+        Some((before, number)) if before.trim().is_empty() && number.parse::<u32>().is_ok() => {
+            format!("{before}trees: 12\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    let text: String = holdfast_training::service::params::EMBEDDED
+        .lines()
+        .map(smaller)
+        .collect();
+    std::fs::write(&path, text).unwrap();
+    path
 }
 
 /// A parameter set that trains until it is stopped.

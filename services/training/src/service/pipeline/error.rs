@@ -8,6 +8,7 @@ use crate::service::fitting::FitError;
 use crate::service::registry::RegistryError;
 use crate::service::runs::{StepName, Violations};
 use crate::service::trainer::TrainError;
+use crate::service::tuning::tune::TuneError;
 
 /// Why a step did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,12 @@ pub enum StepError {
     /// A model could not be made.
     #[error(transparent)]
     Fit(FitError),
+    /// The parameter set has nothing that can be searched.
+    #[error("there is nothing to tune: {0}")]
+    NothingToTune(String),
+    /// Nothing was found.
+    #[error(transparent)]
+    Tune(TuneError),
     /// Models could not be measured.
     #[error("the test rows cannot be used: {0}")]
     Measure(#[from] MetricError),
@@ -88,6 +95,15 @@ impl From<FitError> for StepError {
         match error {
             FitError::Train(TrainError::Cancelled) => Self::Cancelled,
             other => Self::Fit(other),
+        }
+    }
+}
+
+impl From<TuneError> for StepError {
+    fn from(error: TuneError) -> Self {
+        match error {
+            TuneError::Cancelled(_) => Self::Cancelled,
+            other => Self::Tune(other),
         }
     }
 }

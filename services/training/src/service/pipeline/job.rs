@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use futures::FutureExt as _;
@@ -12,12 +12,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Failure, StepError};
-use super::{AtWork, Parts, data, learn, publish};
+use super::{AtWork, Parts, data, evaluate, learn, publish, tune};
 use crate::error::Error;
 use crate::metrics::RunOutcome;
+use crate::service::recipe::Recipe;
 use crate::service::registry::TrackedEnd;
 use crate::service::runs::{RunRequest, RunResult, State, StepName, Violations};
 use crate::service::store::{Ending, StepChange};
+use crate::service::tuning::TrialRecord;
 
 /// One run at work.
 pub(super) struct Job {
@@ -29,6 +31,8 @@ pub(super) struct Job {
     changed: Arc<watch::Sender<u64>>,
     result: Mutex<RunResult>,
     current: Mutex<StepName>,
+    /// What the search for parameters found.
+    tuned: OnceLock<Recipe>,
 }
 
 /// What a step made, and a sentence about it.
@@ -48,6 +52,7 @@ impl Job {
             changed: at_work.changed,
             result: Mutex::default(),
             current: Mutex::new(StepName::Ingest),
+            tuned: OnceLock::new(),
         }
     }
 
@@ -73,7 +78,12 @@ impl Job {
             .metrics
             .last_run_ended
             .set(self.parts.clock.now().as_second());
-        if outcome.is_err_and(|failure| failure.step >= StepName::Register) {
+        // A run that searches is opened when the search begins, so that its trials have a parent.
+        let opened_at = match self.request.tuning {
+            Some(_) => StepName::Tune,
+            None => StepName::Register,
+        };
+        if outcome.is_err_and(|failure| failure.step >= opened_at) {
             self.close_tracked_run().await;
         }
     }
@@ -100,21 +110,36 @@ impl Job {
             )
             .await?;
         let split = Arc::new(split);
-        self.skip(StepName::Tune, "not asked for").await?;
+        match self.request.tuning {
+            None => {
+                let why = match self.request.import {
+                    Some(_) => "an imported model is taken as it is",
+                    None => "not asked for",
+                };
+                self.skip(StepName::Tune, why).await?;
+            }
+            Some(asked) => {
+                let found = self.step(StepName::Tune, tune::tune(self, &split, asked)).await?;
+                self.tuned.get_or_init(|| found);
+            }
+        }
         let candidate = Arc::new(self.step(StepName::Train, learn::train(self, &split)).await?);
         let evaluated = self
             .step(
                 StepName::Evaluate,
-                self.unless_cancelled(learn::evaluate(self, &split, &candidate)),
+                self.unless_cancelled(evaluate::evaluate(self, &split, &candidate)),
             )
             .await?;
         // From here on others see what happens: these two are not broken off midway.
         let version = self
-            .step(StepName::Register, publish::register(self, &split, &candidate))
+            .step(
+                StepName::Register,
+                publish::register(self, &split, &candidate, &evaluated),
+            )
             .await?;
         self.step(
             StepName::Gate,
-            publish::gate(self, &split, &candidate, evaluated, &version),
+            publish::gate(self, &split, &candidate, evaluated.evidence, &version),
         )
         .await
     }
@@ -170,12 +195,30 @@ impl Job {
     }
 
     async fn log(&self, step: StepName, state: State, progress: f64, message: String) -> Result<(), StepError> {
-        let change = StepChange {
+        let trial = None;
+        self.write(StepChange {
             step,
             state,
             progress,
             message,
-        };
+            trial,
+        })
+        .await
+    }
+
+    /// Logs that a trial changed.
+    pub(super) async fn trial(&self, progress: f64, message: String, trial: TrialRecord) -> Result<(), StepError> {
+        self.write(StepChange {
+            step: StepName::Tune,
+            state: State::Running,
+            progress,
+            message,
+            trial: Some(trial),
+        })
+        .await
+    }
+
+    async fn write(&self, change: StepChange) -> Result<(), StepError> {
         let stored = self
             .parts
             .store
@@ -183,6 +226,11 @@ impl Job {
             .await;
         self.changed.send_modify(|changes| *changes += 1);
         stored.map(drop).map_err(StepError::Service)
+    }
+
+    /// The recipe that the search for parameters found, once it has.
+    pub(super) fn tuned(&self) -> Option<&Recipe> {
+        self.tuned.get()
     }
 
     /// Changes what the run has come to, and stores it.
@@ -262,6 +310,7 @@ impl Job {
                 state,
                 progress: self.progress_of(*step).await,
                 message: why.clone(),
+                trial: None,
             }),
         };
         self.parts.store.end(&self.id, &ending, self.parts.clock.now()).await

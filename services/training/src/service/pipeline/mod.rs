@@ -1,15 +1,20 @@
 //! Pipeline runs: started, followed, cancelled; one per model at a time.
 //!
 //! A run is a task of its own. Its steps are functions, each taking what the one before made, so that none can be left out:
-//! [`data`] has ingest, validate and transform, [`learn`] has train and evaluate, [`publish`] has register and gate. [`job`] runs
-//! them and keeps the log.
+//! [`data`] has ingest, validate and transform, [`tune`] the search for parameters with its [`trials`] in the registry, [`learn`] has train,
+//! [`evaluate`] is what it says, [`publish`] has register and gate. [`job`] runs them and keeps the log. [`import`] takes in a model file and starts the
+//! run that makes a version of it.
 
 mod data;
 mod error;
+mod evaluate;
 mod follow;
+mod import;
 mod job;
 mod learn;
 mod publish;
+mod trials;
+mod tune;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,18 +25,20 @@ use holdfast_chassis::settings::Secret;
 use holdfast_chassis::{Shutdown, telemetry};
 use holdfast_domain::{ModelName, RunId, Schema};
 use holdfast_storage::BlobStore;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use error::StepError;
 pub use follow::{Followed, Follower};
+pub use import::{ModelUpload, SentFile};
 
 use super::params::Presets;
 use super::registry::Registry;
 use super::runs::{Input, Run, RunRequest};
 use super::snapshots::Snapshots;
 use super::store::{Opened, RunPage, RunStore};
+use super::versions::Versions;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use job::Job;
@@ -55,6 +62,8 @@ pub struct Parts {
     pub schema: &'static Schema,
     /// How runs work.
     pub tuning: Tuning,
+    /// The largest model file taken in, in bytes.
+    pub max_model_bytes: u64,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The metrics.
@@ -66,8 +75,6 @@ pub struct Parts {
 pub struct Tuning {
     /// Threads of one training.
     pub threads: usize,
-    /// Share of the training rows on which the threshold is chosen.
-    pub threshold_share: f64,
     /// Least time between two progress events of a step.
     pub progress_interval: Duration,
 }
@@ -78,6 +85,8 @@ pub struct Pipelines {
     parts: Arc<Parts>,
     shutdown: Shutdown,
     at_work: Arc<Mutex<HashMap<RunId, AtWork>>>,
+    /// Places for model files that are being sent.
+    uploads: Arc<Semaphore>,
 }
 
 /// The handles of a run at work.
@@ -105,6 +114,7 @@ impl Pipelines {
             parts: Arc::new(parts),
             shutdown,
             at_work: Arc::default(),
+            uploads: Arc::new(Semaphore::new(import::UPLOADS_AT_ONCE)),
         })
     }
 
@@ -113,18 +123,7 @@ impl Pipelines {
     /// # Errors
     /// [`Error::Busy`] with the run at work, [`Error::NoSuchSnapshot`], [`Error::NoDatabase`], an unknown parameter set; the stores'.
     pub async fn start(&self, request: RunRequest) -> Result<RunId> {
-        self.parts.presets.get(&request.preset)?;
-        match &request.input {
-            Input::Snapshot { table, test } => {
-                self.parts.snapshots.get(table).await?;
-                if let Some(test) = test {
-                    self.parts.snapshots.get(test).await?;
-                }
-            }
-            Input::Window { window } => drop(self.parts.snapshots.get(window).await?),
-            Input::Database if self.parts.database.is_none() => return Err(Error::NoDatabase),
-            Input::Database => {}
-        }
+        self.check(&request).await?;
         if self.shutdown.is_stopping() {
             return Err(Error::Ending);
         }
@@ -156,6 +155,23 @@ impl Pipelines {
         }
         self.spawn(id.clone(), request, at_work);
         Ok(id)
+    }
+
+    /// Whether there is what the request names.
+    async fn check(&self, request: &RunRequest) -> Result<()> {
+        self.parts.presets.get(&request.preset)?;
+        match &request.input {
+            Input::Snapshot { table, test } => {
+                self.parts.snapshots.get(table).await?;
+                if let Some(test) = test {
+                    self.parts.snapshots.get(test).await?;
+                }
+            }
+            Input::Window { window } => drop(self.parts.snapshots.get(window).await?),
+            Input::Database if self.parts.database.is_none() => return Err(Error::NoDatabase),
+            Input::Database => {}
+        }
+        Ok(())
     }
 
     fn spawn(&self, id: RunId, request: RunRequest, at_work: AtWork) {
@@ -226,6 +242,16 @@ impl Pipelines {
     /// The snapshots that runs work on.
     pub fn snapshots(&self) -> &Snapshots {
         &self.parts.snapshots
+    }
+
+    /// What is on record of versions.
+    pub fn versions(&self) -> Versions {
+        Versions {
+            registry: Arc::clone(&self.parts.registry),
+            blobs: Arc::clone(&self.parts.blobs),
+            snapshots: self.parts.snapshots.clone(),
+            schema: self.parts.schema,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, AtWork>> {

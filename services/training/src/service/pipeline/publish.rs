@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use holdfast_records::{layout, model_manifest};
+use holdfast_records::{evaluation, layout, model_manifest};
+use holdfast_storage::Created;
 
 use super::data::Split;
 use super::error::StepError;
+use super::evaluate::{self, Evaluated};
 use super::job::{Job, Made};
 use super::learn;
 use crate::service::fitting::Candidate;
@@ -19,13 +21,20 @@ use crate::service::runs::{Input, StepName};
 /// What the champion log says of a promotion.
 const NOTE: &str = "accepted by the gate";
 
-/// Brings the run, its parameters and metrics to the registry, and the artefact to the blob store as the run's version.
-pub(super) async fn register(job: &Job, split: &Split, candidate: &Candidate) -> Result<Made<VersionId>, StepError> {
+/// Brings the run, its parameters and metrics to the registry, and the artefact to the blob store as the run's version. What was
+/// measured is stored before the version is made ready: whoever sees the version finds its evaluation.
+pub(super) async fn register(
+    job: &Job,
+    split: &Split,
+    candidate: &Candidate,
+    evaluated: &Evaluated,
+) -> Result<Made<VersionId>, StepError> {
     let (registry, model) = (&job.parts.registry, &job.request.model);
     registry.open_run(&tracked(job)).await?;
     let batch = Batch {
-        params: learn::parameters(job)?,
+        params: learn::parameters(job, candidate),
         metrics: job.result().metrics,
+        series: BTreeMap::new(),
         tags: [
             ("holdfast.training_snapshot", split.training.to_string()),
             ("holdfast.test_snapshot", split.test.to_string()),
@@ -35,7 +44,10 @@ pub(super) async fn register(job: &Job, split: &Split, candidate: &Candidate) ->
         at: job.parts.clock.now(),
     };
     registry.log(&job.id, &batch).await?;
-    job.progress(StepName::Register, 0.3, "parameters and metrics are logged")
+    job.progress(StepName::Register, 0.2, "parameters and metrics are logged")
+        .await?;
+    store_evaluation(job, evaluated).await?;
+    job.progress(StepName::Register, 0.5, "the evaluation is stored")
         .await?;
 
     let reserved = registry.reserve(model, &job.id, &job.request.requested_by).await?;
@@ -71,7 +83,20 @@ pub(super) async fn register(job: &Job, split: &Split, candidate: &Candidate) ->
     })
 }
 
-fn tracked(job: &Job) -> TrackedRun {
+/// Plots first, the record last.
+async fn store_evaluation(job: &Job, evaluated: &Evaluated) -> Result<(), StepError> {
+    let blobs = &*job.parts.blobs;
+    for plot in &evaluated.plots {
+        let bytes = Bytes::from(plot.svg.clone());
+        // Written now, or by the same call before its answer was lost.
+        let (Created::Yes | Created::AlreadyExists) = evaluation::write_file(blobs, &job.id, &plot.file, bytes).await?;
+    }
+    let (Created::Yes | Created::AlreadyExists) = evaluation::write(blobs, &evaluated.record).await?;
+    Ok(())
+}
+
+/// The run as the registry knows it.
+pub(super) fn tracked(job: &Job) -> TrackedRun {
     let request = &job.request;
     let input = match request.input {
         Input::Snapshot { .. } => "snapshot",
@@ -86,13 +111,21 @@ fn tracked(job: &Job) -> TrackedRun {
         ("holdfast.model", request.model.as_str()),
     ];
     let tags = tags.into_iter().filter(|(_, value)| !value.is_empty());
+    let file = request.import.iter();
+    let file = file.map(|file| ("holdfast.imported_from".to_owned(), file.source.clone()));
     // The end of an id is its random part.
     let short: String = job.id.as_str().chars().skip(28).collect();
     TrackedRun {
         id: job.id.clone(),
         experiment: request.model.to_string(),
-        name: format!("{}-{short}", request.preset),
-        tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        name: match &request.import {
+            Some(_) => format!("import-{short}"),
+            None => format!("{}-{short}", request.preset),
+        },
+        tags: tags
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .chain(file)
+            .collect(),
     }
 }
 
@@ -119,9 +152,9 @@ pub(super) async fn gate(
             "the champion changed meanwhile: measured against the new one",
         )
         .await?;
-        let again = learn::evidence(job, split, candidate).await?;
-        measured_again = learn::named_metrics(split, candidate, &again);
-        job.note(|result| result.metrics = measured_again.clone()).await?;
+        let (again, metrics) = evaluate::evidence_again(job, split, candidate).await?;
+        measured_again = metrics;
+        job.note(|result| result.metrics.extend(measured_again.clone())).await?;
         decision = decide(job, id, &again).await?;
         promotion = promote(job, id, &decision).await?;
     }
@@ -177,7 +210,7 @@ async fn conclude(
     promotion: Option<Promotion>,
 ) -> Result<String, StepError> {
     let version = id.version;
-    Ok(match promotion {
+    let ended = match promotion {
         Some(Promotion::Won(generation)) => {
             job.note(|result| {
                 result.promoted = true;
@@ -192,5 +225,15 @@ async fn conclude(
         }
         None if decision.accepted => format!("version {version} is accepted and not promoted, as asked for"),
         None => format!("version {version} is rejected: {}", decision.failed_checks.join("; ")),
-    })
+    };
+    Ok(ended + &uses_in_words(decision.test_snapshot_uses))
+}
+
+/// How often the test rows have served, for the log: the more versions were judged on them, the less untouched they are.
+fn uses_in_words(uses: Option<u32>) -> String {
+    match uses {
+        None => String::new(),
+        Some(0 | 1) => "; the first version judged on these test rows".to_owned(),
+        Some(uses) => format!("; {uses} versions, this one included, have been judged on these test rows"),
+    }
 }

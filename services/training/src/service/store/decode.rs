@@ -88,6 +88,7 @@ fn step(row: &SqliteRow) -> Result<Step> {
 }
 
 pub(super) fn event(row: &SqliteRow) -> Result<RunEvent> {
+    let trial: Option<String> = row.try_get("trial")?;
     Ok(RunEvent {
         sequence: sequence(row.try_get("sequence")?)?,
         at: time(row.try_get("at_us")?)?,
@@ -95,5 +96,6 @@ pub(super) fn event(row: &SqliteRow) -> Result<RunEvent> {
         state: state(row.try_get("state")?)?,
         progress: row.try_get("progress")?,
         message: row.try_get("message")?,
+        trial: trial.map(|text| from_json("trial", &text)).transpose()?,
     })
 }

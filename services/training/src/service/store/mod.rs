@@ -14,11 +14,15 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{Row as _, Sqlite, SqlitePool, Transaction};
 
 use super::runs::{Run, RunEvent, RunRequest, RunResult, State, StepName, TableViolation};
+use super::tuning::TrialRecord;
 use crate::error::{Error, Result};
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "runs", include_str!("../../../migrations/0001_runs.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "runs", include_str!("../../../migrations/0001_runs.sql")),
+    (2, "trials", include_str!("../../../migrations/0002_trials.sql")),
+];
 
-/// Version of the JSON in the columns `request`, `result` and `violations`.
+/// Version of the JSON in the columns `request`, `result`, `violations` and `trial`.
 const FORMAT_VERSION: i64 = 1;
 
 /// How long a writer waits for another process that holds the file.
@@ -55,6 +59,8 @@ pub struct StepChange {
     pub progress: f64,
     /// A sentence.
     pub message: String,
+    /// In the step "tune": the trial that changed.
+    pub trial: Option<TrialRecord>,
 }
 
 /// How a run ends.
@@ -234,6 +240,7 @@ impl RunStore {
                     state: State::Failed,
                     progress,
                     message: why.to_owned(),
+                    trial: None,
                 })
             });
             let ending = Ending {
@@ -334,7 +341,7 @@ async fn record(tx: &mut Transaction<'static, Sqlite>, id: &str, change: &StepCh
     .execute(&mut **tx)
     .await?;
     sqlx::query(
-        "INSERT INTO events (run_id, sequence, at_us, step, state, progress, message) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO events (run_id, sequence, at_us, step, state, progress, message, trial) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(id)
     .bind(sequence)
@@ -343,6 +350,7 @@ async fn record(tx: &mut Transaction<'static, Sqlite>, id: &str, change: &StepCh
     .bind(change.state.name())
     .bind(change.progress)
     .bind(&change.message)
+    .bind(change.trial.as_ref().map(decode::to_json).transpose()?)
     .execute(&mut **tx)
     .await?;
     Ok(sequence)

@@ -18,6 +18,9 @@ fn request(model: &str, key: &str) -> RunRequest {
         report_id: String::new(),
         promote: true,
         idempotency_key: key.into(),
+        threshold: None,
+        tuning: None,
+        import: None,
     }
 }
 
@@ -31,6 +34,7 @@ fn change(step: StepName, state: State, progress: f64) -> StepChange {
         state,
         progress,
         message: format!("{} is {}", step.name(), state.name()),
+        trial: None,
     }
 }
 

@@ -2,21 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use hessboost::config::{TrainingParams, TreeMethod};
-use hessboost::data::DMatrix;
-use hessboost::model::BoostedModel;
+use hessboost::config::{MaxDeltaStep, TrainingParams, TreeMethod};
 use hessboost::objective::{Objective, RegLoss};
-use holdfast_domain::{Feature, FeatureVector, Schema};
-use holdfast_model::{
-    Aggregation, Comparison, Ensemble, Estimator, Family, Link, MissingRule, Node, Preprocessing, SplitRule, Tree,
-    TreeEnsemble,
-};
+use holdfast_model::{Aggregation, Comparison, Estimator, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
-use super::matrix::Matrix;
-use super::{Fitted, Progress, TrainError, Trainer, TrainingRows, check};
-
-const ENGINE: &str = "hessboost";
+use super::TrainError;
+use super::engine::{self, broken, engine_error};
+use super::members::Conditions;
+use super::sample::Sample;
 
 /// Parameters of boosted trees, named as in XGBoost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,8 +24,18 @@ pub struct BoostedTreesParams {
     pub eta: f64,
     /// Share of rows drawn for each tree, above 0 and at most 1.
     pub subsample: f64,
+    /// How they are drawn. Recipes without it are those of before there was a choice, and stay as they were written.
+    #[serde(default, skip_serializing_if = "SamplingMethod::is_uniform")]
+    pub sampling_method: SamplingMethod,
+    /// Columns that this estimator does not see, though others may. Recipes without it are those of before there was a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
     /// Share of columns drawn for each tree, above 0 and at most 1.
     pub colsample_bytree: f64,
+    /// Share of these drawn for each level of a tree, above 0 and at most 1.
+    pub colsample_bylevel: f64,
+    /// Share of these drawn for each split, above 0 and at most 1.
+    pub colsample_bynode: f64,
     /// Least weight (sum of second derivatives) of a leaf, 0 or more.
     pub min_child_weight: f64,
     /// Least gain of a split, 0 or more.
@@ -40,10 +44,44 @@ pub struct BoostedTreesParams {
     pub lambda: f64,
     /// L1 penalty on leaf values, 0 or more.
     pub alpha: f64,
+    /// Largest absolute value of a leaf before the learning rate, above 0; absent: no bound.
+    pub max_delta_step: Option<f64>,
     /// Most histogram bins for a column, 2 to 65,535.
     pub max_bin: usize,
-    /// Learn each row twice, the second time with the required features only, so that one model answers both well.
-    pub mask_optional_features: bool,
+    /// The order in which a tree grows.
+    pub grow_policy: GrowPolicy,
+    /// Most leaves of a tree, 2 to 65,536; absent: as many as the depth allows. Trees that grow by level or symmetrically have no such bound.
+    pub max_leaves: Option<usize>,
+}
+
+/// How the rows of a tree are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplingMethod {
+    /// Each with the same probability.
+    #[default]
+    Uniform,
+    /// Those that the trees before are wrong about rather than others, and weighed so that sums stay the same in the mean (minimal variance
+    /// sampling, Ibragimov & Gusev 2019).
+    GradientBased,
+}
+
+impl SamplingMethod {
+    fn is_uniform(&self) -> bool {
+        *self == Self::Uniform
+    }
+}
+
+/// The order in which a tree grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GrowPolicy {
+    /// Level by level.
+    Depthwise,
+    /// The leaf with the highest gain first.
+    Lossguide,
+    /// Level by level, with one and the same split for all nodes of a level.
+    Symmetric,
 }
 
 impl Default for BoostedTreesParams {
@@ -53,13 +91,19 @@ impl Default for BoostedTreesParams {
             max_depth: 6,
             eta: 0.05,
             subsample: 0.8,
+            sampling_method: SamplingMethod::Uniform,
+            drop: Vec::new(),
             colsample_bytree: 0.8,
+            colsample_bylevel: 1.0,
+            colsample_bynode: 1.0,
             min_child_weight: 1.0,
             gamma: 0.0,
             lambda: 1.0,
             alpha: 0.0,
+            max_delta_step: None,
             max_bin: 256,
-            mask_optional_features: true,
+            grow_policy: GrowPolicy::Depthwise,
+            max_leaves: None,
         }
     }
 }
@@ -73,351 +117,137 @@ impl BoostedTreesParams {
                 found.push((field, format!("is {value}, but must be {allowed}")));
             }
         };
-        let share = |value: f64| value > 0.0 && value <= 1.0;
-        let penalty = |value: f64| value >= 0.0 && value.is_finite();
-        rule(
-            "trees",
-            (1..=10_000).contains(&self.trees),
-            "1 to 10,000",
-            self.trees.to_string(),
-        );
-        rule(
-            "max_depth",
-            (1..=16).contains(&self.max_depth),
-            "1 to 16",
-            self.max_depth.to_string(),
-        );
-        rule(
-            "max_bin",
-            (2..=65_535).contains(&self.max_bin),
-            "2 to 65,535",
-            self.max_bin.to_string(),
-        );
-        for (field, value) in [
+        for (field, value, least, most, allowed) in [
+            ("trees", self.trees, 1, 10_000, "1 to 10,000"),
+            ("max_depth", self.max_depth, 1, 16, "1 to 16"),
+            ("max_bin", self.max_bin, 2, 65_535, "2 to 65,535"),
+        ] {
+            rule(field, (least..=most).contains(&value), allowed, value.to_string());
+        }
+        for (field, share) in [
             ("eta", self.eta),
             ("subsample", self.subsample),
             ("colsample_bytree", self.colsample_bytree),
+            ("colsample_bylevel", self.colsample_bylevel),
+            ("colsample_bynode", self.colsample_bynode),
         ] {
-            rule(field, share(value), "above 0 and at most 1", value.to_string());
+            rule(
+                field,
+                share > 0.0 && share <= 1.0,
+                "above 0 and at most 1",
+                share.to_string(),
+            );
         }
-        for (field, value) in [
+        for (field, penalty) in [
             ("min_child_weight", self.min_child_weight),
             ("gamma", self.gamma),
             ("lambda", self.lambda),
             ("alpha", self.alpha),
         ] {
-            rule(field, penalty(value), "0 or more", value.to_string());
+            rule(
+                field,
+                (0.0..=1e9).contains(&penalty),
+                "0 to 1,000,000,000",
+                penalty.to_string(),
+            );
+        }
+        if let Some(bound) = self.max_delta_step {
+            let holds = (1e-9..=1e9).contains(&bound);
+            rule(
+                "max_delta_step",
+                holds,
+                "0.000000001 to 1,000,000,000, or null",
+                bound.to_string(),
+            );
+        }
+        if let Some(leaves) = self.max_leaves {
+            let holds = (2..=65_536).contains(&leaves);
+            rule("max_leaves", holds, "2 to 65,536, or null", leaves.to_string());
+            let fits = self.grow_policy == GrowPolicy::Lossguide;
+            rule(
+                "max_leaves",
+                fits,
+                "null unless grow_policy is lossguide",
+                leaves.to_string(),
+            );
         }
         found
     }
-}
 
-/// The trainer of boosted trees.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BoostedTrees {
-    /// Parameters.
-    pub params: BoostedTreesParams,
-    /// Seed of row and column sampling.
-    pub seed: u64,
-    /// Threads; the model does not depend on them.
-    pub threads: usize,
-}
-
-impl Trainer for BoostedTrees {
-    fn family(&self) -> Family {
-        Family::BoostedTrees
-    }
-
-    fn parameters(&self) -> Vec<(String, String)> {
-        let p = &self.params;
-        [
-            ("trees", p.trees.to_string()),
-            ("max_depth", p.max_depth.to_string()),
-            ("eta", p.eta.to_string()),
-            ("subsample", p.subsample.to_string()),
-            ("colsample_bytree", p.colsample_bytree.to_string()),
-            ("min_child_weight", p.min_child_weight.to_string()),
-            ("gamma", p.gamma.to_string()),
-            ("lambda", p.lambda.to_string()),
-            ("alpha", p.alpha.to_string()),
-            ("max_bin", p.max_bin.to_string()),
-            ("mask_optional_features", p.mask_optional_features.to_string()),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-    }
-
-    fn fit(&self, rows: TrainingRows<'_>, schema: &Schema, progress: Progress<'_>) -> Result<Fitted, TrainError> {
-        check(rows)?;
-        let preprocessing = Preprocessing::for_trees(&Feature::ALL, schema);
-        let matrix = self.matrix(rows, &preprocessing, schema)?;
-        let params = self.engine_params().map_err(engine)?;
-        let mut cancelled = false;
-        #[expect(clippy::cast_precision_loss, reason = "at most 10,000 trees")]
-        let trained = hessboost::training::Trainer::new(&params, &matrix, self.params.trees)
-            .on_round(|round| {
-                let done = (round.iteration() + 1) as f64 / self.params.trees as f64;
-                cancelled = progress(done).is_break();
-                if cancelled {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
-            })
-            .train()
-            .map_err(engine)?;
-        if cancelled {
-            return Err(TrainError::Cancelled);
-        }
-        let trees = flatten(&trained.model)?;
-        Ok(Fitted {
-            preprocessing,
-            ensemble: Ensemble::single(Estimator::Trees(trees), Link::Logistic),
-        })
-    }
-}
-
-impl BoostedTrees {
-    fn engine_params(&self) -> hessboost::error::Result<TrainingParams> {
-        let p = &self.params;
-        TrainingParams::builder()
+    pub(super) fn for_engine(&self, seed: u64, threads: usize) -> hessboost::error::Result<TrainingParams> {
+        let builder = TrainingParams::builder()
             .objective(Objective::BinaryLogistic(RegLoss::default()))
             .tree_method(TreeMethod::Hist)
-            .seed(self.seed)
-            .nthread(self.threads)
-            .max_depth(p.max_depth)
-            .eta(p.eta)
-            .subsample(p.subsample)
-            .colsample_bytree(p.colsample_bytree)
-            .min_child_weight(p.min_child_weight)
-            .gamma(p.gamma)
-            .lambda(p.lambda)
-            .alpha(p.alpha)
-            .max_bin(p.max_bin)
-            .build()
-    }
-
-    /// All rows, and once more with the optional features missing when that is asked for.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the trees compare in f32, at training and at scoring"
-    )]
-    fn matrix(
-        &self,
-        rows: TrainingRows<'_>,
-        preprocessing: &Preprocessing,
-        schema: &Schema,
-    ) -> Result<DMatrix, TrainError> {
-        let mut all: Vec<FeatureVector> = rows.features.to_vec();
-        let mut labels: Vec<f32> = rows.labels.iter().map(|label| f32::from(u8::from(*label))).collect();
-        if self.params.mask_optional_features {
-            all.extend(rows.features.iter().map(|row| row.required_only(schema)));
-            labels.extend_from_within(..);
-        }
-        let matrix = Matrix::of(all.iter(), preprocessing, schema)?;
-        let values = matrix.values.iter().map(|value| *value as f32).collect();
-        DMatrix::from_dense_vec(values, matrix.rows, matrix.columns)
-            .and_then(|dense| dense.with_labels(&labels))
-            .map_err(engine)
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
-fn engine(error: hessboost::error::HessboostError) -> TrainError {
-    TrainError::Engine {
-        engine: ENGINE,
-        message: error.to_string(),
-    }
-}
-
-/// The engine's trees as ours. Its margin is the base score (in log-odds) plus the leaves.
-fn flatten(model: &BoostedModel) -> Result<TreeEnsemble, TrainError> {
-    let trees = model.trees().iter().map(|tree| {
-        let nodes = tree.nodes().iter().map(|node| {
-            if node.is_leaf() {
-                return Ok(Node::Leaf {
-                    value: f64::from(node.leaf_value),
-                    cover: f64::from(node.sum_hess),
-                });
-            }
-            Ok(Node::Split {
-                column: node.split_feature as usize,
-                rule: SplitRule::Threshold(f64::from(node.split_cond)),
-                missing: if node.default_left {
-                    MissingRule::Left
-                } else {
-                    MissingRule::Right
-                },
-                left: child(node.left)?,
-                right: child(node.right)?,
-                cover: f64::from(node.sum_hess),
+            .seed(seed)
+            .nthread(threads)
+            .max_depth(self.max_depth)
+            .eta(self.eta)
+            .subsample(self.subsample)
+            .sampling_method(match self.sampling_method {
+                SamplingMethod::Uniform => hessboost::config::SamplingMethod::Uniform,
+                SamplingMethod::GradientBased => hessboost::config::SamplingMethod::GradientBased,
             })
-        });
-        Ok(Tree {
-            nodes: nodes.collect::<Result<_, TrainError>>()?,
-        })
-    });
-    let trees = trees.collect::<Result<Vec<_>, TrainError>>()?;
-    TreeEnsemble::new(
-        Comparison::LessThanF32,
-        Aggregation::Sum,
-        f64::from(model.base_score()),
-        &trees,
-    )
-    .map_err(|problem| TrainError::Engine {
-        engine: ENGINE,
-        message: problem.to_string(),
-    })
+            .colsample_bytree(self.colsample_bytree)
+            .colsample_bylevel(self.colsample_bylevel)
+            .colsample_bynode(self.colsample_bynode)
+            .min_child_weight(self.min_child_weight)
+            .gamma(self.gamma)
+            .lambda(self.lambda)
+            .alpha(self.alpha)
+            .max_delta_step(
+                self.max_delta_step
+                    .map_or(MaxDeltaStep::Unbounded, MaxDeltaStep::Bounded),
+            )
+            .max_bin(self.max_bin)
+            .grow_policy(match self.grow_policy {
+                GrowPolicy::Depthwise => hessboost::config::GrowPolicy::DepthWise,
+                GrowPolicy::Lossguide => hessboost::config::GrowPolicy::LossGuide,
+                GrowPolicy::Symmetric => hessboost::config::GrowPolicy::Symmetric,
+            });
+        match self.max_leaves {
+            Some(leaves) => builder.max_leaves(leaves),
+            None => builder,
+        }
+        .build()
+    }
 }
 
-fn child(index: i32) -> Result<usize, TrainError> {
-    usize::try_from(index).map_err(|_| TrainError::Engine {
-        engine: ENGINE,
-        message: format!("a split has the child {index}"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use holdfast_domain::Customer;
-
-    use super::*;
-
-    fn rows(count: usize) -> (Vec<FeatureVector>, Vec<bool>) {
-        let customers: Vec<Customer> = holdfast_simulator::customers(count, 7);
-        let labels = customers.iter().map(|customer| customer.label == Some(true)).collect();
-        (customers.iter().map(|customer| customer.features).collect(), labels)
-    }
-
-    fn trainer(threads: usize) -> BoostedTrees {
-        let params = BoostedTreesParams {
-            trees: 20,
-            ..BoostedTreesParams::default()
-        };
-        BoostedTrees {
-            params,
-            seed: 5,
-            threads,
-        }
-    }
-
-    fn go_on(_: f64) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    #[test]
-    fn the_estimator_does_not_depend_on_the_number_of_threads() {
-        let (features, labels) = rows(1_000);
-        let rows = TrainingRows {
-            features: &features,
-            labels: &labels,
-        };
-        let schema = Schema::embedded();
-        let one = trainer(1).fit(rows, schema, &mut go_on).unwrap();
-        let two = trainer(2).fit(rows, schema, &mut go_on).unwrap();
-        assert_eq!(one, two);
-    }
-
-    #[test]
-    fn our_trees_give_the_margins_of_the_engine() {
-        let (features, labels) = rows(1_000);
-        let rows = TrainingRows {
-            features: &features,
-            labels: &labels,
-        };
-        let schema = Schema::embedded();
-        let trainer = trainer(1);
-        let preprocessing = Preprocessing::for_trees(&Feature::ALL, schema);
-        let matrix = trainer.matrix(rows, &preprocessing, schema).unwrap();
-        let params = trainer.engine_params().unwrap();
-        let engine = hessboost::training::train(&params, &matrix, trainer.params.trees).unwrap();
-        let theirs = engine.predict_margin(&matrix, ..).unwrap();
-        let Estimator::Trees(trees) = &trainer.fit(rows, schema, &mut go_on).unwrap().ensemble.members[0]
-            .estimator
-            .clone()
-        else {
-            panic!("trees were trained");
-        };
-        let forest: Vec<Tree> = trees.trees().collect();
-        let plain = Matrix::of(features.iter(), &preprocessing, schema).unwrap();
-        for (index, row) in plain.values.chunks_exact(plain.columns).enumerate() {
-            let ours = trees.base_margin() + forest.iter().map(|tree| walk(tree, row)).sum::<f64>();
-            let engine = f64::from(*theirs.get(index, 0).unwrap());
-            assert!((ours - engine).abs() < 1e-5, "row {index}: {ours} and {engine}");
-        }
-    }
-
-    /// A walk written apart from the scorer's.
-    #[expect(clippy::cast_possible_truncation, reason = "as the engine compares")]
-    fn walk(tree: &Tree, row: &[f64]) -> f64 {
-        let mut at = 0;
-        loop {
-            match tree.nodes[at] {
-                Node::Leaf { value, .. } => return value,
-                Node::Split {
-                    column,
-                    rule: SplitRule::Threshold(threshold),
-                    missing,
-                    left,
-                    right,
-                    ..
-                } => {
-                    let x = row[column] as f32;
-                    let goes_left = if x.is_nan() {
-                        missing.goes_left()
-                    } else {
-                        x < threshold as f32
-                    };
-                    at = if goes_left { left } else { right };
-                }
-                Node::Split { .. } => panic!("a numeric split"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_cancelled_training_gives_nothing() {
-        let (features, labels) = rows(500);
-        let rows = TrainingRows {
-            features: &features,
-            labels: &labels,
-        };
-        let mut seen = 0;
-        let outcome = trainer(1).fit(rows, Schema::embedded(), &mut |_| {
-            seen += 1;
-            if seen == 3 {
+/// Fits boosted trees. The engine's margin is its base score, in log-odds, plus the leaves.
+pub(super) fn fit(
+    params: &BoostedTreesParams,
+    sample: &Sample,
+    conditions: Conditions<'_>,
+) -> Result<Estimator, TrainError> {
+    let engine_params = params
+        .for_engine(conditions.seed, conditions.threads)
+        .map_err(engine_error)?;
+    let seen = sample.without(&params.drop)?;
+    let progress = conditions.progress;
+    let mut cancelled = false;
+    #[expect(clippy::cast_precision_loss, reason = "at most 10,000 trees")]
+    let trained = hessboost::training::Trainer::new(&engine_params, seen.weighted()?, params.trees)
+        .on_round(|round| {
+            let done = (round.iteration() + 1) as f64 / params.trees as f64;
+            cancelled = progress(done).is_break();
+            if cancelled {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
-        });
-        assert!(matches!(outcome, Err(TrainError::Cancelled)));
-        assert_eq!(seen, 3);
+        })
+        .train()
+        .map_err(engine_error)?;
+    if cancelled {
+        return Err(TrainError::Cancelled);
     }
-
-    #[test]
-    fn rows_of_one_class_are_refused() {
-        let (features, _) = rows(100);
-        let labels = vec![false; 100];
-        let rows = TrainingRows {
-            features: &features,
-            labels: &labels,
-        };
-        assert!(matches!(
-            trainer(1).fit(rows, Schema::embedded(), &mut go_on),
-            Err(TrainError::Rows(_))
-        ));
-    }
-
-    #[test]
-    fn parameters_outside_their_range_are_named() {
-        let params = BoostedTreesParams {
-            eta: 0.0,
-            max_depth: 99,
-            ..BoostedTreesParams::default()
-        };
-        let fields: Vec<_> = params.violations().into_iter().map(|(field, _)| field).collect();
-        assert_eq!(fields, ["max_depth", "eta"]);
-    }
+    let trees = trained
+        .model
+        .trees()
+        .iter()
+        .map(|tree| engine::tree(tree, |column| seen.column(column)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let base = f64::from(trained.model.base_score());
+    TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Sum, base, &trees)
+        .map(Estimator::Trees)
+        .map_err(|problem| broken(problem.to_string()))
 }

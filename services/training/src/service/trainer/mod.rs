@@ -1,16 +1,34 @@
-//! From rows to an estimator. The engines (`hessboost`, `linfa`) end here: what leaves is data of `holdfast_model`.
+//! From rows to estimators. The engines (`hessboost`, `linfa`) end here: what leaves is data of `holdfast_model`.
+//!
+//! [`RecipeTrainer`] fits a whole recipe. It makes columns of the rows ([`columns`]), puts them into a [`Sample`](sample::Sample) with the
+//! recipe's weights, copies and synthetic rows ([`sample`], [`smote`]), and fits every member of the ensemble on it, one family a file. [`Folds`]
+//! does the same on the parts of a cross-validation and scores what was held out.
 
 mod boosted_trees;
+mod columns;
+mod engine;
+mod folds;
 mod logistic;
-mod matrix;
+mod members;
+pub(super) mod parallel;
+mod random_forest;
+mod sample;
+mod smote;
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use holdfast_domain::{FeatureVector, Schema};
-use holdfast_model::{Ensemble, Family, Preprocessing};
+use holdfast_model::{Ensemble, Family, Link, Preprocessing};
 
-pub use boosted_trees::{BoostedTrees, BoostedTreesParams};
-pub use logistic::{Logistic, LogisticParams};
+use super::recipe::{EstimatorParams, Imbalance, OptionalFeatures, Recipe};
+
+pub(super) use columns::engineered as engineered_step;
+
+pub use boosted_trees::{BoostedTreesParams, GrowPolicy, SamplingMethod};
+pub use folds::{Folds, HeldOutMargins};
+pub use logistic::LogisticParams;
+pub use random_forest::{MaxFeatures, RandomForestParams};
 
 /// What a trainer learns from: one label a row, `true` for customers who left.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +39,7 @@ pub struct TrainingRows<'a> {
     pub labels: &'a [bool],
 }
 
-/// An estimator and the preprocessing it was trained behind.
+/// Estimators and the preprocessing they were trained behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fitted {
     /// From features to columns.
@@ -52,20 +70,86 @@ pub enum TrainError {
     },
 }
 
-/// A family of models that can be trained. The same rows, parameters and seed give the same estimator, whatever the
-/// number of threads.
+/// What can be trained. The same rows and seed give the same estimators, whatever the number of threads.
 pub trait Trainer: Send + Sync {
-    /// The family.
+    /// The family that the model is called by.
     fn family(&self) -> Family;
-
-    /// Every parameter by name, for the run and the artefact.
-    fn parameters(&self) -> Vec<(String, String)>;
 
     /// Learns.
     ///
     /// # Errors
     /// [`TrainError`] says why nothing was learnt.
-    fn fit(&self, rows: TrainingRows<'_>, schema: &Schema, progress: Progress<'_>) -> Result<Fitted, TrainError>;
+    fn fit(
+        &self,
+        rows: TrainingRows<'_>,
+        seed: u64,
+        schema: &Schema,
+        progress: Progress<'_>,
+    ) -> Result<Fitted, TrainError>;
+}
+
+/// Fits all estimators of a recipe with all its seeds, and averages them.
+#[derive(Clone, Debug)]
+pub struct RecipeTrainer<'a> {
+    recipe: Cow<'a, Recipe>,
+    threads: usize,
+}
+
+impl Recipe {
+    /// The trainer of this recipe. `threads` changes how long training takes, and nothing else.
+    pub fn trainer(&self, threads: usize) -> RecipeTrainer<'_> {
+        RecipeTrainer {
+            recipe: Cow::Borrowed(self),
+            threads,
+        }
+    }
+
+    /// The trainer of the logistic regression that the candidate must beat. It sees the same columns, and each row once.
+    pub fn baseline_trainer(&self) -> RecipeTrainer<'static> {
+        RecipeTrainer {
+            recipe: Cow::Owned(self.baseline_recipe()),
+            threads: 1,
+        }
+    }
+
+    pub(super) fn baseline_recipe(&self) -> Recipe {
+        Recipe {
+            estimators: vec![EstimatorParams::LogisticRegression(self.baseline.clone())],
+            seeds: 1,
+            optional_features: OptionalFeatures {
+                masked_copies: false,
+                masked_weight: 1.0,
+            },
+            imbalance: Imbalance::None,
+            ..self.clone()
+        }
+    }
+
+    /// What the margins of this recipe's estimators are.
+    pub fn link(&self) -> Link {
+        match self.family() {
+            Family::RandomForest => Link::Identity,
+            Family::BoostedTrees | Family::LogisticRegression => Link::Logistic,
+        }
+    }
+}
+
+impl Trainer for RecipeTrainer<'_> {
+    fn family(&self) -> Family {
+        self.recipe.family()
+    }
+
+    fn fit(
+        &self,
+        rows: TrainingRows<'_>,
+        seed: u64,
+        schema: &Schema,
+        progress: Progress<'_>,
+    ) -> Result<Fitted, TrainError> {
+        let part = members::Part::prepare(rows, &self.recipe, seed, schema)?;
+        let fitted = members::fit(&[&part], &self.recipe, seed, self.threads, progress)?;
+        fitted.into_iter().next().ok_or(TrainError::Cancelled)
+    }
 }
 
 fn check(rows: TrainingRows<'_>) -> Result<(), TrainError> {
@@ -79,3 +163,6 @@ fn check(rows: TrainingRows<'_>) -> Result<(), TrainError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,8 @@
-//! The evidence about a candidate: pure functions of scores and labels.
+//! What is measured of a candidate: pure functions of scores and labels.
+//!
+//! Here is the evidence that the gate decides on; [`record`] has everything that people look at.
+
+pub mod record;
 
 use holdfast_domain::{Customer, Feature, Schema};
 use holdfast_model::metrics::{self, MetricError, delong};
@@ -134,18 +138,9 @@ pub fn slices(
     scored: Scored<'_>,
     schema: &Schema,
 ) -> Result<Vec<Slice>, MetricError> {
-    let columns = [
-        Feature::CustomerAge,
-        Feature::Gender,
-        Feature::IncomeCategory,
-        Feature::CardCategory,
-    ];
     let mut found = Vec::new();
-    for feature in columns {
-        let groups: Vec<String> = customers
-            .iter()
-            .map(|customer| group(customer, feature, schema))
-            .collect();
+    for feature in sliced_columns() {
+        let groups = groups_of(customers, feature, schema);
         let mut names: Vec<&String> = groups.iter().collect();
         names.sort_unstable();
         names.dedup();
@@ -189,20 +184,46 @@ fn slice(
     })
 }
 
+/// The columns that make the groups.
+fn sliced_columns() -> [Feature; 4] {
+    [
+        Feature::CustomerAge,
+        Feature::Gender,
+        Feature::IncomeCategory,
+        Feature::CardCategory,
+    ]
+}
+
+fn groups_of(customers: &[Customer], feature: Feature, schema: &Schema) -> Vec<String> {
+    customers
+        .iter()
+        .map(|customer| group(customer, feature, schema))
+        .collect()
+}
+
+/// Names of age bands and the age where each ends.
+const AGE_BANDS: [(&str, f64); 4] = [("under 30", 30.0), ("30-39", 40.0), ("40-49", 50.0), ("50-59", 60.0)];
+const OLDEST: &str = "60 and over";
+
+/// Where a group stands among those of its column: ages by age, categories as in the schema, all others after them.
+fn place_of_group(feature: Feature, group: &str, schema: &Schema) -> usize {
+    let place = if feature == Feature::CustomerAge {
+        let names = AGE_BANDS.iter().map(|(name, _)| *name).chain([OLDEST]);
+        names.into_iter().position(|name| name == group)
+    } else {
+        schema.category_code(feature, group)
+    };
+    place.unwrap_or(usize::MAX)
+}
+
 /// The group a customer belongs to; ages in bands of ten years.
 fn group(customer: &Customer, feature: Feature, schema: &Schema) -> String {
     let Some(value) = customer.features.get(feature) else {
         return "missing".to_owned();
     };
     if feature == Feature::CustomerAge {
-        return match value {
-            age if age < 30.0 => "under 30",
-            age if age < 40.0 => "30-39",
-            age if age < 50.0 => "40-49",
-            age if age < 60.0 => "50-59",
-            _ => "60 and over",
-        }
-        .to_owned();
+        let band = AGE_BANDS.iter().find(|(_, below)| value < *below);
+        return band.map_or(OLDEST, |(name, _)| name).to_owned();
     }
     #[expect(
         clippy::cast_possible_truncation,

@@ -1,0 +1,363 @@
+//! Which points are tried next: a Gaussian process over what was seen, and the points of largest expected improvement, a few at once.
+//!
+//! The next points are a function of the space, the seed and what was seen: nothing else is remembered, so that the same history always goes on in
+//! the same way.
+
+use holdfast_domain::Draws;
+
+use super::gaussian_process::{GaussianProcess, Hyperparameters, Observations};
+use super::space::{Point, Space};
+
+/// Points that are spread over the space before the model is asked, the given first one included.
+pub const FIRST_POINTS: usize = 8;
+
+/// Points drawn anywhere, and near each of the best, of which the likeliest are improved step by step.
+const DRAWN_ANYWHERE: usize = 512;
+const DRAWN_NEAR: usize = 48;
+const BEST_POINTS: usize = 4;
+const NEAR: [f64; 3] = [0.02, 0.08, 0.25];
+const CLIMBED: usize = 5;
+/// A climb begins with steps of this share of a range, and ends when they are smaller than the other.
+const FIRST_STEP: f64 = 0.1;
+const LAST_STEP: f64 = 0.005;
+
+/// Values that lie so many spreads of the middle half below the median are taken as lying there: how bad a bad point is does not help to tell
+/// good ones apart.
+const FENCE: f64 = 2.0;
+
+/// A point that was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The point.
+    pub point: Point,
+    /// Its value; larger is better.
+    pub value: f64,
+    /// Variance of the error that the value is known to have.
+    pub variance: f64,
+}
+
+/// The next `count` points after `begun` trials, of which those with a value are `seen`.
+pub fn next_points(space: &Space, first: &Point, seen: &[Seen], begun: usize, count: usize, seed: u64) -> Vec<Point> {
+    let mut random = draws(begun, seed);
+    let mut points: Vec<Point> = spread(space, first, seed).into_iter().skip(begun).take(count).collect();
+    if points.len() < count {
+        let wanted = count - points.len();
+        let more = improving(space, seen, &points, wanted, &mut random);
+        points.extend(more);
+    }
+    while points.len() < count {
+        points.push(space.at(&anywhere(space, &mut random)));
+    }
+    points
+}
+
+/// Other draws for each beginning.
+fn draws(begun: usize, seed: u64) -> Draws {
+    let mut seeds = Draws::of(seed);
+    for _ in 0..begun {
+        seeds.seed();
+    }
+    Draws::of(seeds.seed())
+}
+
+/// A Latin hypercube: each parameter's range is cut into as many parts as there are points, and each part has one (McKay, Beckman & Conover, 1979).
+#[expect(clippy::cast_precision_loss, reason = "a handful of points")]
+fn spread(space: &Space, first: &Point, seed: u64) -> Vec<Point> {
+    let mut random = Draws::of(seed);
+    let count = FIRST_POINTS - 1;
+    let columns: Vec<Vec<f64>> = space
+        .parameters()
+        .iter()
+        .map(|_| {
+            let mut parts: Vec<usize> = (0..count).collect();
+            random.shuffle(&mut parts);
+            parts
+                .into_iter()
+                .map(|part| (part as f64 + random.unit()) / count as f64)
+                .collect()
+        })
+        .collect();
+    let others = (0..count).map(|row| {
+        let places: Vec<f64> = columns.iter().map(|column| column[row]).collect();
+        space.at(&places)
+    });
+    std::iter::once(first.clone()).chain(others).collect()
+}
+
+/// The points of largest expected improvement, each chosen as if the ones before it had been seen.
+fn improving(space: &Space, seen: &[Seen], pending: &[Point], count: usize, random: &mut Draws) -> Vec<Point> {
+    let mut chosen: Vec<Point> = Vec::with_capacity(count);
+    let observations = observations(space, seen);
+    let dimensions = space.dimensions();
+    let starts = [
+        Hyperparameters::of_priors(dimensions),
+        Hyperparameters::wiggly(dimensions),
+    ];
+    let Some(mut process) = GaussianProcess::fit(observations, &starts) else {
+        return chosen;
+    };
+    for point in pending {
+        match process.believing(space.coordinates(point)) {
+            Some(next) => process = next,
+            None => return chosen,
+        }
+    }
+    let mut known: Vec<Point> = seen
+        .iter()
+        .map(|seen| seen.point.clone())
+        .chain(pending.iter().cloned())
+        .collect();
+    let mut ranked: Vec<&Seen> = seen.iter().collect();
+    ranked.sort_by(|a, b| b.value.total_cmp(&a.value));
+    let best: Vec<Vec<f64>> = ranked
+        .iter()
+        .take(BEST_POINTS)
+        .map(|seen| space.places(&seen.point))
+        .collect();
+    // What is to be improved on is the process' own idea of the best point seen: a lucky value is no mark to beat.
+    let mark = seen
+        .iter()
+        .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
+        .fold(f64::NEG_INFINITY, f64::max);
+    while chosen.len() < count {
+        let Some(point) = most_improving(space, &process, mark, &best, &known, random) else {
+            return chosen;
+        };
+        known.push(point.clone());
+        match process.believing(space.coordinates(&point)) {
+            Some(next) => process = next,
+            None => return chosen,
+        }
+        chosen.push(point);
+    }
+    chosen
+}
+
+/// Standard units, with what lies far below cut off.
+#[expect(clippy::cast_precision_loss, reason = "a thousand observations at most")]
+fn observations(space: &Space, seen: &[Seen]) -> Observations {
+    let mut sorted: Vec<f64> = seen.iter().map(|seen| seen.value).collect();
+    sorted.sort_by(f64::total_cmp);
+    let quartile = |quarter: usize| sorted.get(sorted.len() * quarter / 4).copied().unwrap_or(0.0);
+    let floor = quartile(2) - FENCE * (quartile(3) - quartile(1)).max(0.0);
+    let values: Vec<f64> = seen.iter().map(|seen| seen.value.max(floor)).collect();
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+    let deviation = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    Observations {
+        at: seen.iter().map(|seen| space.coordinates(&seen.point)).collect(),
+        values: values.iter().map(|value| (value - mean) / deviation).collect(),
+        noise: seen
+            .iter()
+            .map(|seen| seen.variance / (deviation * deviation))
+            .collect(),
+    }
+}
+
+/// The unknown point with the largest expected improvement that a broad draw and a climb from its best find.
+fn most_improving(
+    space: &Space,
+    process: &GaussianProcess,
+    mark: f64,
+    best: &[Vec<f64>],
+    known: &[Point],
+    random: &mut Draws,
+) -> Option<Point> {
+    let value = |places: &[f64]| {
+        let point = space.at(places);
+        if known.contains(&point) {
+            return f64::NEG_INFINITY;
+        }
+        let (mean, deviation) = process.predict(&space.coordinates(&point));
+        log_expected_improvement(mean, deviation, mark)
+    };
+    let mut drawn: Vec<(f64, Vec<f64>)> = Vec::new();
+    let mut draw = |places: Vec<f64>| drawn.push((value(&places), places));
+    for _ in 0..DRAWN_ANYWHERE {
+        draw(anywhere(space, random));
+    }
+    for places in best {
+        for turn in 0..DRAWN_NEAR {
+            draw(near(places, NEAR[turn % NEAR.len()], random));
+        }
+    }
+    drawn.sort_by(|a, b| b.0.total_cmp(&a.0));
+    drawn.truncate(CLIMBED);
+    let climbed = drawn.into_iter().map(|(worth, places)| climb(worth, places, &value));
+    let (worth, places) = climbed.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (worth > f64::NEG_INFINITY).then(|| space.at(&places))
+}
+
+/// Steps along one parameter at a time, as long as they lead up; then smaller ones.
+fn climb(mut worth: f64, mut places: Vec<f64>, value: &impl Fn(&[f64]) -> f64) -> (f64, Vec<f64>) {
+    let mut step = FIRST_STEP;
+    while step >= LAST_STEP {
+        let mut moved = false;
+        for parameter in 0..places.len() {
+            for direction in [step, -step] {
+                let before = places[parameter];
+                places[parameter] = (before + direction).clamp(0.0, 1.0);
+                let found = value(&places);
+                if found > worth {
+                    worth = found;
+                    moved = true;
+                    break;
+                }
+                places[parameter] = before;
+            }
+        }
+        if !moved {
+            step *= 0.5;
+        }
+    }
+    (worth, places)
+}
+
+fn anywhere(space: &Space, random: &mut Draws) -> Vec<f64> {
+    space.parameters().iter().map(|_| random.unit()).collect()
+}
+
+/// Some of the parameters moved by a normal step, at least one.
+fn near(places: &[f64], deviation: f64, random: &mut Draws) -> Vec<f64> {
+    let always = random.below(places.len());
+    let moved = places.iter().enumerate().map(|(place, at)| {
+        // The same number of draws whether or not a parameter is moved.
+        let (chosen, step) = (random.unit() < 0.5, normal(random));
+        if chosen || place == always {
+            (at + deviation * step).clamp(0.0, 1.0)
+        } else {
+            *at
+        }
+    });
+    moved.collect()
+}
+
+/// The logarithm of the expected improvement on `mark`, precise also where the improvement itself would underflow (Ament et al., "Unexpected
+/// improvements to expected improvement for Bayesian optimization", 2023).
+fn log_expected_improvement(mean: f64, deviation: f64, mark: f64) -> f64 {
+    const LOG_ROOT_TAU: f64 = 0.918_938_533_204_672_7;
+    let z = (mean - mark) / deviation;
+    let log_density = -0.5 * z * z - LOG_ROOT_TAU;
+    let log_factor = if z > -6.0 {
+        let below = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
+        libm::log(libm::exp(log_density) + z * below)
+    } else {
+        // The tail of the normal integral, to the third term.
+        let inverse = 1.0 / (z * z);
+        log_density + libm::log(inverse * (1.0 - 3.0 * inverse + 15.0 * inverse * inverse))
+    };
+    libm::log(deviation) + log_factor
+}
+
+/// Standard normal (Box & Muller).
+fn normal(random: &mut Draws) -> f64 {
+    let (radius, angle) = (1.0 - random.unit(), random.unit());
+    (-2.0 * libm::log(radius)).sqrt() * libm::cos(std::f64::consts::TAU * angle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::fixture;
+    use super::*;
+
+    fn middle(space: &Space) -> Point {
+        space.at(&vec![0.5; space.parameters().len()])
+    }
+
+    /// Falls with the distance from a place in the space.
+    fn seen_of(space: &Space, points: &[Point]) -> Vec<Seen> {
+        let worth = |point: &Point| {
+            let places = space.places(point);
+            -places.iter().map(|place| (place - 0.3) * (place - 0.3)).sum::<f64>()
+        };
+        let seen = points.iter().map(|point| Seen {
+            point: point.clone(),
+            value: worth(point),
+            variance: 0.0,
+        });
+        seen.collect()
+    }
+
+    #[test]
+    fn the_first_points_begin_with_the_given_one_and_are_spread_over_every_range() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let points = next_points(&space, &first, &[], 0, FIRST_POINTS, 7);
+        assert_eq!(points[0], first);
+        let places: Vec<Vec<f64>> = points[1..].iter().map(|point| space.places(point)).collect();
+        // `many` has 1,301 values: rounding moves no point into another part.
+        let many = space
+            .parameters()
+            .iter()
+            .position(|parameter| parameter.name == "many")
+            .unwrap();
+        let count = places.len();
+        let mut parts: Vec<usize> = places
+            .iter()
+            .map(|places| (places[many] * count as f64) as usize)
+            .collect();
+        parts.sort_unstable();
+        assert_eq!(parts, (0..count).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_next_points_follow_from_history_and_seed_alone_and_are_new() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let begun = next_points(&space, &first, &[], 0, FIRST_POINTS, 7);
+        let seen = seen_of(&space, &begun);
+        let next = |seed| next_points(&space, &first, &seen, begun.len(), 4, seed);
+        assert_eq!(next(7), next(7));
+        assert_ne!(next(7), next(8));
+        let points = next(7);
+        for (place, point) in points.iter().enumerate() {
+            assert!(!begun.contains(point) && !points[..place].contains(point), "{point:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_tried_comes_nearer_to_the_best_place() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let mut tried: Vec<Point> = Vec::new();
+        while tried.len() < 32 {
+            let seen = seen_of(&space, &tried);
+            tried.extend(next_points(&space, &first, &seen, tried.len(), 4, 3));
+        }
+        let values: Vec<f64> = seen_of(&space, &tried).into_iter().map(|seen| seen.value).collect();
+        let best = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let (at_first, at_last) = (best(&values[..FIRST_POINTS]), best(&values[24..]));
+        // The middle of the place is 0, and the first points lie all around it.
+        assert!(at_last > 0.5 * at_first, "{at_first} then {at_last}");
+    }
+
+    #[test]
+    fn values_that_are_all_the_same_still_lead_somewhere() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let begun = next_points(&space, &first, &[], 0, FIRST_POINTS, 1);
+        let mut seen = seen_of(&space, &begun);
+        seen.iter_mut().for_each(|seen| seen.value = 0.5);
+        assert_eq!(next_points(&space, &first, &seen, begun.len(), 4, 1).len(), 4);
+    }
+
+    #[test]
+    fn the_expected_improvement_does_not_vanish_far_below_the_mark() {
+        // Near the mark the closed form in plain numbers: φ(0) for a mean at the mark.
+        let at_mark = log_expected_improvement(0.0, 1.0, 0.0);
+        assert!((at_mark - (1.0 / std::f64::consts::TAU.sqrt()).ln()).abs() < 1e-12);
+        let mut before = at_mark;
+        for step in 1..60 {
+            let now = log_expected_improvement(-f64::from(step), 1.0, 0.0);
+            assert!(now.is_finite() && now < before, "{step}: {now}");
+            before = now;
+        }
+        // Where the two forms meet.
+        let (above, below) = (
+            log_expected_improvement(-5.999_999, 1.0, 0.0),
+            log_expected_improvement(-6.000_001, 1.0, 0.0),
+        );
+        assert!((above - below).abs() < 2e-3, "{above} and {below}");
+    }
+}

@@ -1,0 +1,165 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::super::fixtures::fixture;
+use super::*;
+
+const FOLDS: usize = 5;
+
+/// A hill, the same on every fold but for the fold's own height and a little noise; `count` of 3 cannot be fitted.
+struct Hill<'a> {
+    space: &'a Space,
+    asked: AtomicUsize,
+}
+
+impl Hill<'_> {
+    fn height(&self, point: &[Value]) -> f64 {
+        let places = self.space.places(point);
+        -places.iter().map(|place| (place - 0.6) * (place - 0.6)).sum::<f64>()
+    }
+}
+
+impl Objective for Hill<'_> {
+    fn value(&self, point: &[Value], fold: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.space.named(point)["count"] == 3 {
+            return Err(NoValue::Unfit("3 is too few".to_owned()));
+        }
+        let height = self.height(point);
+        // Far below the differences between points, and another on every fold.
+        let noise = ((height * 1e6).abs() as usize * (fold + 3) % 17) as f64 * 1e-5;
+        Ok(height + fold as f64 + noise)
+    }
+}
+
+fn searched(workers: usize, trials: usize, early_stop: bool, go_on: &(dyn Fn() -> bool + Sync)) -> (Found, usize) {
+    let space = fixture().space();
+    let hill = Hill {
+        space: &space,
+        asked: AtomicUsize::new(0),
+    };
+    let first = space.at(&vec![0.1; space.parameters().len()]);
+    let search = Search {
+        space: &space,
+        first: &first,
+        plan: Plan {
+            trials,
+            folds: FOLDS,
+            workers,
+            early_stop,
+            seed: 11,
+        },
+        objective: &hill,
+        go_on,
+    };
+    let mut found = search.run(&mut |_| {});
+    // How long a trial took is the one thing that may differ.
+    found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
+    (found, hill.asked.load(Ordering::Relaxed))
+}
+
+#[test]
+fn one_worker_and_many_find_the_same_trials() {
+    let (one, _) = searched(1, 40, true, &|| true);
+    for workers in [2, 3, 8] {
+        assert_eq!(searched(workers, 40, true, &|| true).0, one, "{workers} workers");
+    }
+}
+
+#[test]
+fn hopeless_trials_are_given_up_and_the_best_is_as_good_as_without() {
+    let (found, asked) = searched(1, 40, false, &|| true);
+    let pruned: Vec<&Trial> = found
+        .trials
+        .iter()
+        .filter(|trial| trial.state == TrialState::Pruned)
+        .collect();
+    assert!(
+        !pruned.is_empty() && asked < 40 * FOLDS,
+        "{} of 40, {asked} fits",
+        pruned.len()
+    );
+    let best = found.best().unwrap();
+    let space = fixture().space();
+    let hill = Hill {
+        space: &space,
+        asked: AtomicUsize::new(0),
+    };
+    for trial in pruned {
+        assert!(trial.values.len() < FOLDS);
+        assert!(hill.height(&trial.point) < hill.height(&best.point));
+        assert!(trial.expected.0 < best.mean() && trial.expected.1 > 0.0);
+    }
+}
+
+#[test]
+fn a_search_that_gains_nothing_more_ends_early() {
+    let (found, _) = searched(2, 200, true, &|| true);
+    assert_eq!(found.stopped_by, StoppedBy::NoGain);
+    assert!(
+        (pruning::LEAST_SEARCH..200).contains(&found.trials.len()),
+        "{}",
+        found.trials.len()
+    );
+    assert_eq!(searched(2, 30, false, &|| true).0.stopped_by, StoppedBy::Trials);
+}
+
+#[test]
+fn a_trial_that_cannot_be_fitted_fails_alone_and_its_neighbourhood_is_left() {
+    let (found, _) = searched(1, 40, false, &|| true);
+    let failed: Vec<&Trial> = found
+        .trials
+        .iter()
+        .filter(|trial| trial.state == TrialState::Failed)
+        .collect();
+    // The first trial is the parameter set's own, which has 3.
+    assert_eq!(failed[0].number, 1);
+    assert_eq!(failed[0].error.as_deref(), Some("3 is too few"));
+    assert!(failed.len() < 8, "{}", failed.len());
+    assert_eq!(found.best().unwrap().state, TrialState::Complete);
+}
+
+#[test]
+fn a_search_that_is_told_to_stop_stops() {
+    let asked = AtomicUsize::new(0);
+    let (found, fits) = searched(2, 40, false, &|| asked.fetch_add(1, Ordering::Relaxed) < 30);
+    assert_eq!(found.stopped_by, StoppedBy::Cancelled);
+    assert!(found.trials.len() < 40 && fits < 40 * FOLDS);
+    let (none, fits) = searched(1, 40, false, &|| false);
+    assert_eq!((none.trials.len(), none.best(), fits), (0, None, 0));
+}
+
+#[test]
+fn every_change_of_a_trial_is_told_in_order() {
+    let space = fixture().space();
+    let hill = Hill {
+        space: &space,
+        asked: AtomicUsize::new(0),
+    };
+    let first = space.at(&vec![0.5; space.parameters().len()]);
+    let search = Search {
+        space: &space,
+        first: &first,
+        plan: Plan {
+            trials: 12,
+            folds: FOLDS,
+            workers: 3,
+            early_stop: false,
+            seed: 2,
+        },
+        objective: &hill,
+        go_on: &|| true,
+    };
+    let mut told: Vec<Trial> = Vec::new();
+    let found = search.run(&mut |trial| told.push(trial.clone()));
+    for trial in &found.trials {
+        let of: Vec<&Trial> = told.iter().filter(|told| told.number == trial.number).collect();
+        let folds: Vec<usize> = of.iter().map(|told| told.values.len()).collect();
+        let expected = if trial.state == TrialState::Failed {
+            vec![0, 0]
+        } else {
+            (0..=trial.values.len()).collect()
+        };
+        assert_eq!(folds, expected, "trial {}", trial.number);
+        assert_eq!(of.last().unwrap().state, trial.state);
+    }
+}
