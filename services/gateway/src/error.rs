@@ -1,7 +1,7 @@
 //! What a REST caller sees when something goes wrong: a [`Fault`] as an RFC 9457 problem document.
 //!
 //! The chassis maps codes to HTTP statuses. Two things are special to REST and live here: statuses that gRPC has no code for (405, 408, 413, 415), and
-//! two faults that mean something more exact here: a missing champion is 503, because the service cannot answer now, and a table that is too large 413.
+//! two faults that mean something more exact here: a missing champion is 503, because the service cannot answer now, and a table or a model file that is too large 413.
 
 use axum::response::{IntoResponse, Response};
 use holdfast_chassis::client::ClientError;
@@ -125,7 +125,9 @@ impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let status = match (fault.code, &*fault.reason) {
             (Code::FailedPrecondition, "NO_CHAMPION") => Some((StatusCode::SERVICE_UNAVAILABLE, "No model yet")),
-            (Code::ResourceExhausted, "TABLE_TOO_LARGE") => Some((StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE)),
+            (Code::ResourceExhausted, "TABLE_TOO_LARGE" | "MODEL_FILE_TOO_LARGE") => {
+                Some((StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE))
+            }
             _ => None,
         };
         Self {

@@ -58,7 +58,7 @@ pub struct Metrics {
     pub refused_records: Counter,
     /// Bytes of uploaded tables passed on.
     pub uploaded_bytes: Counter,
-    /// Run logs being followed.
+    /// Runs and reproductions being followed.
     pub event_streams: Gauge,
 }
 
@@ -84,10 +84,14 @@ impl Metrics {
             ),
             uploaded_bytes: registry.counter(
                 "holdfast_gateway_uploaded",
-                "Bytes of uploaded tables passed on",
+                "Bytes of uploaded tables and model files passed on",
                 Unit::Bytes,
             ),
-            event_streams: registry.gauge("holdfast_gateway_event_streams", "Run logs being followed", Unit::None),
+            event_streams: registry.gauge(
+                "holdfast_gateway_event_streams",
+                "Runs and reproductions being followed",
+                Unit::None,
+            ),
         }
     }
 

@@ -191,6 +191,9 @@ rpcs! { training, TrainingServiceClient, training:
     read get_run(GetRunRequest) -> GetRunResponse;
     read list_runs(ListRunsRequest) -> ListRunsResponse;
     write cancel_run(CancelRunRequest) -> CancelRunResponse;
+    slow get_model_card(GetModelCardRequest) -> GetModelCardResponse;
+    read list_evaluation_files(ListEvaluationFilesRequest) -> ListEvaluationFilesResponse;
+    read get_evaluation_file(GetEvaluationFileRequest) -> GetEvaluationFileResponse;
 }
 
 rpcs! { monitoring, MonitoringServiceClient, monitoring:
@@ -220,6 +223,25 @@ impl Peers {
         Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
     }
 
+    /// Has a version made again. The stream has no deadline: it ends with the verdict, and dropping it gives the work up.
+    ///
+    /// # Errors
+    /// The peer's failure to begin; later ones are items of the stream.
+    pub async fn reproduce_version(
+        &self,
+        message: training::ReproduceVersionRequest,
+    ) -> Result<impl futures::Stream<Item = Result<training::ReproduceVersionResponse, Fault>> + Send + use<>, Fault>
+    {
+        use futures::StreamExt as _;
+        let call = |request| {
+            let mut client = TrainingServiceClient::new(self.training.channel.clone());
+            async move { client.reproduce_version(request).await }
+        };
+        let stream = self.training.slow(message, call).await?;
+        let training = self.training.clone();
+        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
+    }
+
     /// Passes a table on, part by part. Dropping the call looks to training as if the table had ended: do not.
     ///
     /// # Errors
@@ -230,5 +252,35 @@ impl Peers {
     {
         let mut client = TrainingServiceClient::new(self.training.channel.clone());
         self.training.outcome(client.import_snapshot(parts).await)
+    }
+
+    /// Passes a model file on, part by part. Dropping the call looks to training as if the file had ended: do not.
+    ///
+    /// # Errors
+    /// The peer's failure.
+    pub async fn import_model<S>(&self, parts: S) -> Result<training::ImportModelResponse, Fault>
+    where
+        S: futures::Stream<Item = training::ImportModelRequest> + Send + 'static,
+    {
+        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        self.training.outcome(client.import_model(parts).await)
+    }
+
+    /// A version's trees as a file of another library.
+    ///
+    /// # Errors
+    /// The peer's failure to begin; later ones are items of the stream.
+    pub async fn export_model(
+        &self,
+        message: training::ExportModelRequest,
+    ) -> Result<impl futures::Stream<Item = Result<training::ExportModelResponse, Fault>> + Send + use<>, Fault> {
+        use futures::StreamExt as _;
+        let call = |request| {
+            let mut client = TrainingServiceClient::new(self.training.channel.clone());
+            async move { client.export_model(request).await }
+        };
+        let stream = self.training.slow(message, call).await?;
+        let training = self.training.clone();
+        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
     }
 }

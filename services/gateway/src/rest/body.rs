@@ -1,5 +1,6 @@
-//! JSON bodies: type, size, time to arrive, form; each with its own answer.
+//! JSON bodies: type, size, time to arrive, form; each with its own answer. Bodies that are passed on as they come.
 
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
@@ -9,6 +10,7 @@ use serde_json::error::Category;
 use super::App;
 use crate::ApiError;
 use crate::service::object::Object;
+use crate::service::upload::{Upload, UploadError};
 
 /// A JSON body that the route needs.
 pub(super) struct JsonBody<T>(pub(super) T);
@@ -57,6 +59,32 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let kind = value.split_once(';').map_or(value, |(kind, _)| kind);
     Some(kind.trim().to_ascii_lowercase())
+}
+
+/// The body as bytes to be passed on. One that says itself that it is too large is not begun.
+pub(super) fn upload(app: &App, headers: &HeaderMap, body: Body) -> Result<Upload<BodyDataStream>, ApiError> {
+    let limit = app.settings.max_upload_bytes;
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(ApiError::too_large(limit));
+    }
+    Ok(Upload {
+        body: body.into_data_stream(),
+        limit,
+        passed_on: app.metrics.uploaded_bytes.clone(),
+        tasks: app.shutdown.clone(),
+    })
+}
+
+/// Why an upload came to nothing, for its caller.
+pub(super) fn upload_error(error: UploadError<axum::Error>, limit: u64) -> ApiError {
+    match error {
+        UploadError::Refused(fault) => fault.into(),
+        UploadError::TooLarge => ApiError::too_large(limit),
+        UploadError::Broken(error) => ApiError::body_broken(error),
+    }
 }
 
 async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {

@@ -4,7 +4,10 @@ mod body;
 mod classic;
 pub(crate) mod context;
 mod drift;
+mod evidence;
 mod extract;
+mod follow;
+mod interchange;
 mod models;
 pub mod openapi;
 mod predictions;
@@ -61,6 +64,12 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(models::list))
         .routes(routes!(models::versions))
         .routes(routes!(models::version))
+        .routes(routes!(evidence::card))
+        .routes(routes!(evidence::files))
+        .routes(routes!(evidence::file))
+        .routes(routes!(evidence::reproduce))
+        .routes(routes!(interchange::import))
+        .routes(routes!(interchange::export))
         .routes(routes!(models::promote))
         .routes(routes!(models::rollback))
         .routes(routes!(models::champion))

@@ -1,14 +1,12 @@
 //! Training runs: start, look up, follow, cancel.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures::{Stream, StreamExt as _};
 use holdfast_chassis::Fault;
-use holdfast_chassis::metrics::Gauge;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -16,14 +14,9 @@ use utoipa::IntoParams;
 use super::App;
 use super::body::JsonBody;
 use super::extract::{IdempotencyKey, Path, Query};
+use super::follow::{self, event};
 use crate::ApiError;
 use crate::service::runs::{self, Run, RunEvent, RunNews, Runs, StartRun, StartedRun};
-
-/// Tells clients and proxies on the way that the stream lives.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// How long a client whose stream ended early should wait before it comes back.
-const RECONNECT: Duration = Duration::from_secs(1);
 
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -119,47 +112,14 @@ pub(super) async fn events(
                 .ok_or_else(|| ApiError::field("last-event-id", "invalid", "last-event-id must be a whole number"))?
         }
     };
-    let following = Following::new(app.metrics.event_streams.clone());
     let news = runs::follow(&app.peers, run_id, after).await?;
-    let farewell = Event::default()
-        .retry(RECONNECT)
-        .comment("the gateway is shutting down");
-    let events = app.shutdown.end_with(news.map(event), farewell);
-    let events = events.map(move |event| {
-        // Lives as long as the stream does.
-        let _ = &following;
-        Ok(event)
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(follow::respond(&app, news.map(of_run)))
 }
 
-fn event(news: Result<RunNews, Fault>) -> Event {
-    let made = match news {
-        Ok(RunNews::Progress(line)) => Event::default()
-            .event("progress")
-            .id(line.sequence.to_string())
-            .json_data(&line),
-        Ok(RunNews::Done(run)) => Event::default().event("done").json_data(&run),
-        Err(fault) => Event::default()
-            .event("error")
-            .json_data(ApiError::from(fault).problem("")),
-    };
-    // These shapes have no map with keys other than text, the one thing that cannot be written as JSON.
-    made.unwrap_or_else(|error| Event::default().event("error").data(error.to_string()))
-}
-
-/// Counts a stream while it lives.
-struct Following(Gauge);
-
-impl Following {
-    fn new(gauge: Gauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        self.0.dec();
+fn of_run(news: Result<RunNews, Fault>) -> Event {
+    match news {
+        Ok(RunNews::Progress(line)) => event("progress", &line).id(line.sequence.to_string()),
+        Ok(RunNews::Done(run)) => event("done", &run),
+        Err(fault) => follow::failed(fault),
     }
 }

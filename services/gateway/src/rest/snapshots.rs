@@ -3,15 +3,15 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::App;
-use super::body::media_type;
+use super::body::{media_type, upload, upload_error};
 use super::extract::{Page, Path, Query};
 use crate::ApiError;
-use crate::service::snapshots::{self, ImportedSnapshot, Snapshot, Snapshots, TableFormat, Upload, UploadError};
+use crate::service::snapshots::{self, ImportedSnapshot, Snapshot, Snapshots, TableFormat};
 
 /// Where an upload comes from.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -46,27 +46,12 @@ pub(super) async fn import(
             ));
         }
     };
-    let limit = app.settings.max_upload_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(ApiError::too_large(limit));
-    }
-    let upload = Upload {
-        format,
-        source: source.unwrap_or_else(|| "upload".to_owned()),
-        body: body.into_data_stream(),
-        limit,
-        passed_on: app.metrics.uploaded_bytes.clone(),
-        tasks: app.shutdown.clone(),
-    };
-    match upload.import(&app.peers).await {
-        Ok(imported) => Ok((StatusCode::CREATED, Json(imported))),
-        Err(UploadError::Refused(fault)) => Err(fault.into()),
-        Err(UploadError::TooLarge) => Err(ApiError::too_large(limit)),
-        Err(UploadError::Broken(error)) => Err(ApiError::body_broken(error)),
-    }
+    let upload = upload(&app, &headers, body)?;
+    let limit = upload.limit;
+    let source = source.unwrap_or_else(|| "upload".to_owned());
+    let imported = snapshots::import(&app.peers, format, source, upload).await;
+    let imported = imported.map_err(|error| upload_error(error, limit))?;
+    Ok((StatusCode::CREATED, Json(imported)))
 }
 
 /// Snapshots, newest first.

@@ -2,6 +2,8 @@
 
 pub(crate) mod convert;
 pub mod drift;
+pub mod evidence;
+pub mod interchange;
 pub mod models;
 pub(crate) mod object;
 pub mod outcomes;
@@ -12,6 +14,8 @@ pub mod replica;
 pub mod runs;
 pub mod snapshots;
 pub mod status;
+pub mod tuning;
+pub mod upload;
 
 /// Who did it, when a caller does not say: there is no sign-in yet.
 pub(crate) const ACTOR: &str = "rest";

@@ -61,6 +61,8 @@ pub struct Reason {
     pub contribution: f64,
     /// One sentence in plain language.
     pub text: String,
+    /// The same from every model version, for programs and translations: `TOTAL_TRANS_CT_LOW`.
+    pub code: String,
 }
 
 /// One customer's score.
@@ -184,6 +186,7 @@ impl From<wire::Prediction> for Prediction {
                     feature: reason.feature,
                     contribution: reason.contribution,
                     text: reason.text,
+                    code: reason.code,
                 })
                 .collect(),
         }

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::convert::{counted, finite, names_of, promised, text, time};
+use super::object::optional_object;
+use super::tuning::{ThresholdRule, Trial, Tuning, TuningResult};
 use crate::peers::Peers;
 
 names_of! {
@@ -63,6 +65,12 @@ pub struct StartRun {
     pub test_share: Option<f64>,
     /// Who asks, for the record.
     pub requested_by: Option<String>,
+    /// How the decision threshold is chosen; as the parameter set says when absent.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub threshold: Option<ThresholdRule>,
+    /// Searches for better parameters before training; those of the parameter set are taken as they are when absent.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub tuning: Option<Tuning>,
 }
 
 /// A run that was started.
@@ -104,6 +112,8 @@ pub struct RunResult {
     pub metrics: BTreeMap<String, Option<f64>>,
     /// Why not, when not accepted.
     pub failed_checks: Vec<String>,
+    /// What the search for parameters came to, when there was one.
+    pub tuning: Option<TuningResult>,
 }
 
 /// A cell of the input that breaks the schema.
@@ -176,6 +186,8 @@ pub struct RunEvent {
     pub progress: f64,
     /// A sentence.
     pub message: String,
+    /// In the step `tune`: the trial that changed.
+    pub trial: Option<Trial>,
 }
 
 /// What following a run brings.
@@ -235,6 +247,7 @@ impl From<wire::RunResult> for RunResult {
                 .map(|(name, value)| (name, finite(value)))
                 .collect(),
             failed_checks: wire.failed_checks,
+            tuning: wire.tuning.map(TuningResult::from),
         }
     }
 }
@@ -248,6 +261,7 @@ impl From<wire::RunEvent> for RunEvent {
             state: wire.state.into(),
             progress: wire.progress,
             message: wire.message,
+            trial: wire.trial.map(Trial::from),
         }
     }
 }
@@ -273,6 +287,8 @@ pub async fn start(
         promote: wanted.promote,
         test_share: wanted.test_share,
         idempotency_key,
+        threshold: wanted.threshold.map(Into::into),
+        tuning: wanted.tuning.map(Into::into),
         ..Default::default()
     };
     let answer = peers.start_run(message).await?;

@@ -1,6 +1,8 @@
 //! What the stand-ins answer when all is well.
 #![expect(clippy::needless_pass_by_value, reason = "all are called alike, by a macro")]
 
+mod evidence;
+
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::out_of_domain::Kind;
@@ -9,6 +11,8 @@ use holdfast_api::registry::v1 as registry;
 use holdfast_api::training::v1 as training;
 use holdfast_chassis::Fault;
 use prost_types::Timestamp;
+
+pub(crate) use evidence::{get_evaluation_file, get_model_card, list_evaluation_files, reproduce_version};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";
 
@@ -53,6 +57,7 @@ fn prediction(customer: &holdfast_api::common::v1::Customer, explain: bool) -> i
                 feature: "Credit_Limit".to_owned(),
                 contribution: 1.5,
                 text: "a high limit speaks for leaving".to_owned(),
+                code: "CREDIT_LIMIT_HIGH".to_owned(),
             })
             .into_iter()
             .collect(),
@@ -167,6 +172,7 @@ fn version(model_ref: ModelRef) -> registry::ModelVersion {
                 ..Default::default()
             }),
             champion_generation: 4,
+            test_snapshot_uses: 1,
         }],
         created_at: Some(AT),
         ..Default::default()
@@ -328,9 +334,37 @@ fn run(state: training::StepState) -> training::PipelineRun {
             version: 4,
             accepted: true,
             metrics: metrics.into_iter().collect(),
+            tuning: Some(tuning()),
             ..Default::default()
         }),
         ..Default::default()
+    }
+}
+
+/// A trial with two of five folds done.
+fn trial(number: u32) -> training::Trial {
+    training::Trial {
+        number,
+        state: training::TrialState::Pruned.into(),
+        parameters: [("eta".to_owned(), "0.05".to_owned())].into(),
+        value: 0.991,
+        standard_error: 0.002,
+        folds_done: 2,
+        run_id: format!("trial-{number}"),
+        duration_seconds: 1.5,
+    }
+}
+
+fn tuning() -> training::TuningResult {
+    training::TuningResult {
+        objective: "roc_auc".to_owned(),
+        trials: 50,
+        pruned: 30,
+        stopped_by: "trials".to_owned(),
+        best: Some(trial(7)),
+        first: None,
+        importance: [("eta".to_owned(), 1.0)].into(),
+        outer_values: vec![0.99, 0.98],
     }
 }
 
@@ -368,6 +402,7 @@ pub(crate) fn watch_run(message: &training::WatchRunRequest) -> Vec<Result<train
         state: training::StepState::Running.into(),
         progress: sequence as f64 / 3.0,
         message: format!("round {sequence}"),
+        trial: (sequence == 2).then(|| trial(2)),
     };
     let unseen = (1..=3).filter(|sequence| *sequence > message.after_sequence);
     let lines = unseen.map(|sequence| {

@@ -247,6 +247,9 @@ unary! {
         get_run(GetRunRequest) -> GetRunResponse;
         list_runs(ListRunsRequest) -> ListRunsResponse;
         cancel_run(CancelRunRequest) -> CancelRunResponse;
+        get_model_card(GetModelCardRequest) -> GetModelCardResponse;
+        list_evaluation_files(ListEvaluationFilesRequest) -> ListEvaluationFilesResponse;
+        get_evaluation_file(GetEvaluationFileRequest) -> GetEvaluationFileResponse;
         {
             type WatchRunStream = Answers<training::WatchRunResponse>;
 
@@ -263,6 +266,34 @@ unary! {
 
             async fn import_snapshot(&self, request: Request<Streaming<training::ImportSnapshotRequest>>) -> Answer<training::ImportSnapshotResponse> {
                 self.take_import(request).await
+            }
+
+            async fn import_model(&self, request: Request<Streaming<training::ImportModelRequest>>) -> Answer<training::ImportModelResponse> {
+                self.take_model(request).await
+            }
+
+            type ExportModelStream = Answers<training::ExportModelResponse>;
+
+            async fn export_model(&self, request: Request<training::ExportModelRequest>) -> Answer<Self::ExportModelStream> {
+                self.asked("export_model", request).await?;
+                let pieces = ["{\"learner\":", "{}}"].map(|piece| Ok(training::ExportModelResponse { chunk: piece.into() }));
+                Ok(Response::new(stream::iter(pieces).boxed()))
+            }
+
+            type ReproduceVersionStream = Answers<training::ReproduceVersionResponse>;
+
+            async fn reproduce_version(&self, request: Request<training::ReproduceVersionRequest>) -> Answer<Self::ReproduceVersionStream> {
+                let message = self.asked("reproduce_version", request).await?;
+                let news = answers::reproduce_version(&message).into_iter().map(|news| news.map_err(Status::from));
+                if *self.0.run_goes_on.borrow() {
+                    let followed = Followed(self.clone());
+                    let endless = stream::iter(news).take(1).chain(stream::pending()).inspect(move |_| {
+                        // Dropped with the stream.
+                        let _ = &followed;
+                    });
+                    return Ok(Response::new(Box::pin(endless)));
+                }
+                Ok(Response::new(Box::pin(stream::iter(news))))
             }
         }
     }
@@ -312,6 +343,43 @@ impl Fakes {
         drop(ending);
         self.asked("import_snapshot", Request::new(())).await?;
         Ok(Response::new(answer))
+    }
+}
+
+impl Fakes {
+    /// The header is what was asked; the bytes are not kept, only counted.
+    async fn take_model(
+        &self,
+        request: Request<Streaming<training::ImportModelRequest>>,
+    ) -> Answer<training::ImportModelResponse> {
+        use training::import_model_request::Part;
+        let mut parts = request.into_inner();
+        let (mut header, mut received) = (None, 0);
+        let size_bytes = loop {
+            let Some(part) = parts.message().await? else {
+                return Err(Status::invalid_argument("no end"));
+            };
+            match part.part.unwrap() {
+                Part::Header(first) => header = Some(first),
+                Part::Chunk(chunk) => received += chunk.len() as u64,
+                Part::End(end) => break end.size_bytes,
+            }
+        };
+        assert_eq!(size_bytes, received);
+        self.asked("import_model", Request::new((header.unwrap(), received)))
+            .await?;
+        let run_id = "run-1".to_owned();
+        Ok(Response::new(training::ImportModelResponse { run_id }))
+    }
+}
+
+/// A reproduction that somebody waits for. Its end is noted as a call of `reproduce_version_given_up`.
+struct Followed(Fakes);
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        let given_up = ("reproduce_version_given_up", String::new());
+        self.0.0.asked.lock().unwrap().push(given_up);
     }
 }
 

@@ -3,8 +3,10 @@
 
 mod answers;
 mod classic;
+mod evidence;
 mod failures;
 mod fakes;
+mod interchange;
 mod limits;
 mod models;
 mod monitoring;

@@ -14,7 +14,9 @@ async fn predictions_carry_everything_known_about_them() {
         .header("x-request-id", "order-66")
         .json(&records))
     .await;
-    let reason = json!([{"feature": "Credit_Limit", "contribution": 1.5, "text": "a high limit speaks for leaving"}]);
+    let reason = json!([{
+        "feature": "Credit_Limit", "contribution": 1.5, "text": "a high limit speaks for leaving", "code": "CREDIT_LIMIT_HIGH",
+    }]);
     let expected = json!({
         "predictions": [
             {"probability": 0.9, "label": true, "threshold": 0.5, "out_of_domain": [], "reasons": reason},

@@ -170,3 +170,21 @@ pub(crate) fn expected(errors: &[(&str, &str)]) -> Vec<(String, String)> {
         .map(|(field, rule)| ((*field).to_owned(), (*rule).to_owned()))
         .collect()
 }
+
+/// The events of a stream, `(event, id, data)`.
+pub(crate) fn events(body: &str) -> Vec<(String, String, Value)> {
+    let field = |event: &str, name: &str| {
+        let value = event.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
+        value.unwrap_or_default().to_owned()
+    };
+    let events = body.split("\n\n").filter(|event| event.contains("data:"));
+    events
+        .map(|event| {
+            (
+                field(event, "event"),
+                field(event, "id"),
+                serde_json::from_str(&field(event, "data")).unwrap(),
+            )
+        })
+        .collect()
+}

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::answers::DIGEST;
 use crate::fakes::Import;
-use crate::stack::{PATIENCE, Stack, errors, expected, json_of, ok, problem, problem_in};
+use crate::stack::{PATIENCE, Stack, errors, events, expected, json_of, ok, problem, problem_in};
 
 #[tokio::test]
 async fn an_upload_is_passed_on_whole_and_in_small_parts() {
@@ -220,12 +220,44 @@ async fn a_run_is_started_with_what_was_asked_for() {
 }
 
 #[tokio::test]
+async fn a_search_for_parameters_and_a_threshold_rule_are_passed_on() {
+    let stack = Stack::start().await;
+    let threshold = json!({"policy": "capacity", "calls": 200, "population": 10_000});
+    let tuning = json!({"trials": 20, "outer_folds": 3, "early_stop": false});
+    let body = json!({"threshold": threshold, "tuning": tuning});
+    json_of(stack.post("/api/v1/runs").json(&body), StatusCode::ACCEPTED).await;
+    let asked = stack.fakes.last("start_run");
+    for part in [
+        "Capacity(CapacityRule { calls: 200, population: 10000 })",
+        "Tuning { trials: 20, folds: 0, workers: 0, outer_folds: 3, early_stop: Some(false) }",
+    ] {
+        assert!(asked.contains(part), "{part} in {asked}");
+    }
+    let body = json!({"threshold": {"policy": "best_f1"}, "tuning": {}});
+    json_of(stack.post("/api/v1/runs").json(&body), StatusCode::ACCEPTED).await;
+    let asked = stack.fakes.last("start_run");
+    assert!(
+        asked.contains("BestF1(BestF1Rule)") && asked.contains("early_stop: None"),
+        "{asked}"
+    );
+    json_of(
+        stack.post("/api/v1/runs").json(&json!({"tuning": null})),
+        StatusCode::ACCEPTED,
+    )
+    .await;
+    assert!(stack.fakes.last("start_run").contains("tuning: None"));
+}
+
+#[tokio::test]
 async fn a_wrong_or_unknown_field_of_a_run_is_named() {
     let stack = Stack::start().await;
     for (body, field, rule) in [
         (json!({"seed": "seven"}), "seed", "invalid"),
         (json!({"seed": -1}), "seed", "invalid"),
         (json!({"sead": 7}), "sead", "unknown_field"),
+        (json!({"tuning": {"trials": "many"}}), "tuning.trials", "invalid"),
+        (json!({"tuning": {"trails": 7}}), "tuning.trails", "unknown_field"),
+        (json!({"tuning": [50]}), "tuning", "invalid"),
     ] {
         let problem = problem(stack.post("/api/v1/runs").json(&body), 422).await;
         assert_eq!(errors(&problem), expected(&[(field, rule)]), "{body}");
@@ -264,26 +296,17 @@ async fn runs_are_listed_found_and_cancelled() {
         run["result"]["metrics"],
         json!({"test_roc_auc": 0.99, "auc_delta": null})
     );
+    let tuning = &run["result"]["tuning"];
+    assert_eq!(
+        (&tuning["objective"], &tuning["trials"], &tuning["best"]["number"]),
+        (&json!("roc_auc"), &json!(50), &json!(7))
+    );
+    assert_eq!(
+        (&tuning["first"], &tuning["outer_values"]),
+        (&Value::Null, &json!([0.99, 0.98]))
+    );
     let cancelled = ok(stack.post("/api/v1/runs/run-1/cancel")).await;
     assert_eq!(cancelled["state"], "cancelled");
-}
-
-/// The events of a stream, `(event, id, data)`.
-fn events(body: &str) -> Vec<(String, String, Value)> {
-    let field = |event: &str, name: &str| {
-        let value = event.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
-        value.unwrap_or_default().to_owned()
-    };
-    let events = body.split("\n\n").filter(|event| event.contains("data:"));
-    events
-        .map(|event| {
-            (
-                field(event, "event"),
-                field(event, "id"),
-                serde_json::from_str(&field(event, "data")).unwrap(),
-            )
-        })
-        .collect()
 }
 
 #[tokio::test]
@@ -304,6 +327,14 @@ async fn a_run_is_followed_to_its_end() {
         (&events[1].2["message"], &events[1].2["state"]),
         (&json!("round 2"), &json!("running"))
     );
+    assert_eq!(
+        events[1].2["trial"],
+        json!({
+            "number": 2, "state": "pruned", "parameters": {"eta": "0.05"}, "value": 0.991, "standard_error": 0.002,
+            "folds_done": 2, "run_id": "trial-2", "duration_seconds": 1.5,
+        })
+    );
+    assert_eq!(events[0].2["trial"], Value::Null);
     assert_eq!(
         (&events[3].2["state"], &events[3].2["run_id"]),
         (&json!("done"), &json!("run-1"))
