@@ -11,6 +11,7 @@ Examples:
   holdfast up                                start everything in this process
   holdfast simulate customers --rows 5000 --out bank.csv
   holdfast train --source bank.csv           import, train, judge, promote
+  holdfast tune --source bank.csv            the same, after a search for better parameters
   holdfast score --source bank.csv --out scores.csv
   holdfast status
 
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Simulate(commands::simulate::SimulateCommand),
     /// Train a model, have it judged, and promote it if it passes
     Train(commands::train::TrainArgs),
+    /// Search for better parameters by cross-validation, then train with them, have the model judged, and promote it if it passes
+    Tune(commands::tune::TuneArgs),
     /// Score a whole table into a CSV file
     Score(commands::score::ScoreArgs),
     /// Predict single customers

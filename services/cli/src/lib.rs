@@ -14,6 +14,7 @@ mod progress;
 mod record;
 mod rest;
 pub mod stack;
+mod unfinished;
 
 use std::process::ExitCode;
 

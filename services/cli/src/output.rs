@@ -23,6 +23,11 @@ impl Output {
         Self { json }
     }
 
+    /// Whether one JSON value is wanted.
+    pub(crate) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Writes a result: the value as JSON, or its form for people.
     pub(crate) fn emit(self, value: &impl Serialize, people: impl FnOnce() -> String) -> Result<()> {
         let text = if self.json {

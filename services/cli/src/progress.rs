@@ -7,10 +7,18 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::output::note;
 
+/// Steps of a bar that shows a share.
+const PARTS: u64 = 1_000;
+
 const TICK: Duration = Duration::from_millis(100);
 
 /// Everything that is shown at the moment: work within work must not draw over it. It draws on a terminal only.
 static SHOWN: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// A line that stays, above what moves.
+pub(crate) fn line(text: impl AsRef<str>) {
+    SHOWN.suspend(|| note(text));
+}
 
 /// One piece of work that is shown while it runs. Dropping it takes it off the screen.
 #[derive(Debug)]
@@ -50,6 +58,12 @@ impl Work {
         )
     }
 
+    /// Work that tells how far it is.
+    pub(crate) fn percent(message: impl Into<String>) -> Self {
+        let template = "{msg} [{bar:32.cyan}] {percent} % {elapsed:.dim}";
+        Self::start(ProgressBar::new(PARTS), template, message.into())
+    }
+
     fn start(bar: ProgressBar, template: &str, message: String) -> Self {
         let bar = SHOWN.add(bar);
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -65,6 +79,18 @@ impl Work {
         self.bar.inc(by);
     }
 
+    /// Says how far it is, 0 to 1.
+    pub(crate) fn at(&self, share: f64) {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a thousand parts"
+        )]
+        let parts = (share.clamp(0.0, 1.0) * PARTS as f64) as u64;
+        self.bar.set_position(parts);
+    }
+
     /// Changes the text.
     pub(crate) fn say(&self, message: impl Into<String>) {
         self.bar.set_message(message.into());
@@ -72,7 +98,7 @@ impl Work {
 
     /// A line that stays, above what moves.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
-        SHOWN.suspend(|| note(text));
+        line(text);
     }
 
     /// A handle that counts on from elsewhere, for streams.
@@ -86,5 +112,43 @@ impl Drop for Work {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
         SHOWN.remove(&self.bar);
+    }
+}
+
+/// Some lines that are drawn again and again in one place. Dropping it takes them off the screen.
+#[derive(Debug)]
+pub(crate) struct Panel {
+    lines: Vec<ProgressBar>,
+}
+
+impl Panel {
+    /// So many lines, empty at first.
+    pub(crate) fn new(lines: usize) -> Self {
+        let line = || {
+            let bar = SHOWN.add(ProgressBar::no_length());
+            if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        };
+        Self {
+            lines: (0..lines).map(|_| line()).collect(),
+        }
+    }
+
+    /// Changes a line.
+    pub(crate) fn set(&self, place: usize, text: String) {
+        if let Some(line) = self.lines.get(place) {
+            line.set_message(text);
+        }
+    }
+}
+
+impl Drop for Panel {
+    fn drop(&mut self) {
+        for line in &self.lines {
+            line.finish_and_clear();
+            SHOWN.remove(line);
+        }
     }
 }

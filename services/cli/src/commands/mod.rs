@@ -12,6 +12,7 @@ pub(crate) mod score;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod train;
+pub(crate) mod tune;
 pub(crate) mod up;
 
 use std::future::Future;
@@ -63,6 +64,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Data(command) => data::run(command, &context).await,
         Command::Simulate(command) => simulate::run(command, &context).await,
         Command::Train(args) => train::run(args, &context).await,
+        Command::Tune(args) => tune::run(args, &context).await,
         Command::Score(args) => score::run(args, &context).await,
         Command::Predict(args) => predict::run(args, &context).await,
         Command::Models(args) => models::run(args, &context).await,
@@ -76,7 +78,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
     }
 }
 
-/// Clients keep the system's own way with signals: Ctrl-C ends them at once.
+/// Clients keep the system's own way with signals, Ctrl-C ends them at once; but for `tune`, which has its run cancelled first.
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -191,6 +191,7 @@ fn from_wire(answer: wire::PredictBatchResponse) -> Result<Predictions> {
                 feature: reason.feature,
                 contribution: reason.contribution,
                 text: reason.text,
+                code: reason.code,
             })
             .collect(),
     });

@@ -27,11 +27,16 @@ pub(crate) async fn start(rest: &Rest, request: &Value) -> Result<String> {
 
 /// Follows a run to its end. Its events go to `work` as they come; a connection that breaks is made anew.
 pub(crate) async fn follow(rest: &Rest, run_id: &str, work: &Work) -> Result<Run> {
+    follow_with(rest, run_id, &mut |event| show(event, work)).await
+}
+
+/// Follows a run to its end and shows each of its events once.
+pub(crate) async fn follow_with(rest: &Rest, run_id: &str, show: &mut (dyn FnMut(&Event) + Send)) -> Result<Run> {
     let path = format!("api/v1/runs/{run_id}");
-    let mut log = Log { shown: 0 };
+    let mut log = Log { shown: 0, show };
     let mut losses = 0;
     loop {
-        match events(rest, &path, &mut log, work).await {
+        match events(rest, &path, &mut log).await {
             Ok(()) => losses = 0,
             Err(failure) if losses >= MOST_LOSSES => {
                 return Err(failure.while_doing(&format!("run {run_id} goes on, but following it failed")));
@@ -51,38 +56,43 @@ pub(crate) async fn follow(rest: &Rest, run_id: &str, work: &Work) -> Result<Run
 }
 
 /// Shows events until there are no more, or none has come for a while.
-async fn events(rest: &Rest, path: &str, log: &mut Log, work: &Work) -> Result<()> {
+async fn events(rest: &Rest, path: &str, log: &mut Log<'_>) -> Result<()> {
     let mut events: Events = rest.events(&format!("{path}/events")).await?;
     while let Ok(event) = tokio::time::timeout(QUIET, events.next()).await {
         match event? {
             Some(event) if event.name == "done" => return Ok(()),
-            Some(event) => log.show(&event, work),
+            Some(event) => log.take(&event),
             None => return Ok(()),
         }
     }
     Ok(())
 }
 
-struct Log {
+struct Log<'a> {
     /// The last event shown; a new subscription begins with all of them again.
     shown: u64,
+    show: &'a mut (dyn FnMut(&Event) + Send),
 }
 
-impl Log {
-    fn show(&mut self, event: &Event, work: &Work) {
-        let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+impl Log<'_> {
+    fn take(&mut self, event: &Event) {
         let sequence = event.data.get("sequence").and_then(Value::as_u64).unwrap_or(0);
         if sequence != 0 && sequence <= self.shown {
             return;
         }
         self.shown = self.shown.max(sequence);
-        let (step, message) = (text("step"), text("message"));
-        match text("state") {
-            "done" | "failed" | "skipped" | "cancelled" => work.line(format!("  {step:<10} {message}")),
-            _ => {
-                let progress = event.data.get("progress").and_then(Value::as_f64).unwrap_or(0.0);
-                work.say(format!("{step} {:.0} % {message}", progress * 100.0));
-            }
+        (self.show)(event);
+    }
+}
+
+fn show(event: &Event, work: &Work) {
+    let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (step, message) = (text("step"), text("message"));
+    match text("state") {
+        "done" | "failed" | "skipped" | "cancelled" => work.line(format!("  {step:<10} {message}")),
+        _ => {
+            let progress = event.data.get("progress").and_then(Value::as_f64).unwrap_or(0.0);
+            work.say(format!("{step} {:.0} % {message}", progress * 100.0));
         }
     }
 }

@@ -1,20 +1,21 @@
 //! `holdfast score`: a whole table of customers into a CSV file, chunk by chunk, in the table's own order.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use futures::StreamExt as _;
 use holdfast_domain::{Customer, Schema, Strictness};
 use holdfast_sources::{ChunkReader, SourceSpec};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use super::Context;
 use crate::failure::{BadCell, Failure, Result};
 use crate::progress::Work;
 use crate::record;
 use crate::rest::{Predictions, Rest};
+use crate::unfinished::Unfinished;
 
 const EXAMPLES: &str = "\
 The file has the columns CLIENTNUM, probability, label (1: expected to leave), version and reasons, one row a customer, in
@@ -170,87 +171,5 @@ async fn rows_expected(spec: &SourceSpec) -> Option<u64> {
             0 => return Some(lines.saturating_sub(1)),
             read => lines += buffer[..read].iter().filter(|byte| **byte == b'\n').count() as u64,
         }
-    }
-}
-
-/// A file that grows beside its place and moves there when it is whole; dropped before that, it is removed.
-struct Unfinished {
-    target: PathBuf,
-    partial: Option<PathBuf>,
-    file: tokio::io::BufWriter<tokio::fs::File>,
-}
-
-impl Unfinished {
-    async fn create(target: &Path) -> Result<Self> {
-        let mut name = target
-            .file_name()
-            .map(ToOwned::to_owned)
-            .ok_or_else(|| Failure::usage("--out names no file"))?;
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = target.with_file_name(name);
-        let file = tokio::fs::File::create(&partial)
-            .await
-            .map_err(|error| unwritable(target, &error))?;
-        Ok(Self {
-            target: target.to_owned(),
-            partial: Some(partial),
-            file: tokio::io::BufWriter::new(file),
-        })
-    }
-
-    async fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file
-            .write_all(bytes)
-            .await
-            .map_err(|error| unwritable(&self.target, &error))
-    }
-
-    async fn finish(mut self) -> Result<()> {
-        let finished = async {
-            self.file.flush().await?;
-            self.file.get_ref().sync_all().await?;
-            if let Some(partial) = &self.partial {
-                tokio::fs::rename(partial, &self.target).await?;
-            }
-            Ok(())
-        };
-        finished.await.map_err(|error| unwritable(&self.target, &error))?;
-        self.partial = None;
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(partial) = &self.partial {
-            // If it cannot be removed, the failure that led here is the one to hear of.
-            let _ = std::fs::remove_file(partial);
-        }
-    }
-}
-
-fn unwritable(target: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("{} cannot be written: {error}", target.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_file_appears_whole_or_not_at_all() {
-        let directory = tempfile::tempdir().unwrap();
-        let target = directory.path().join("scores.csv");
-        let mut dropped = Unfinished::create(&target).await.unwrap();
-        dropped.write(b"half").await.unwrap();
-        drop(dropped);
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-
-        let mut finished = Unfinished::create(&target).await.unwrap();
-        finished.write(b"whole").await.unwrap();
-        assert!(!target.exists());
-        finished.finish().await.unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

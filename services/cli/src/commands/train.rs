@@ -19,6 +19,13 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// What every training run takes.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
     /// Customers to train on: a .csv or .parquet file, or bank.db?table=customers; without it, the stack's configured database
     #[arg(long, value_name = "FILE_OR_URL")]
     source: Option<String>,
@@ -44,14 +51,8 @@ pub(crate) struct TrainArgs {
 
 /// Runs the command.
 pub(crate) async fn run(args: TrainArgs, context: &Context) -> Result<()> {
-    let request = request(&args, &context.rest).await?;
-    let run_id = runs::start(&context.rest, &request)
-        .await
-        .map_err(|failure| match &args.source {
-            None if failure.hint.is_none() => failure
-                .hint("name a table with --source FILE, or configure a database for the stack (settings database.*)"),
-            _ => failure,
-        })?;
+    let request = Value::Object(request(&args.run, &context.rest).await?);
+    let run_id = start(&args.run, &request, &context.rest).await?;
     let run = {
         let work = Work::spinner(format!("run {run_id}"));
         runs::follow(&context.rest, &run_id, &work).await?
@@ -60,7 +61,18 @@ pub(crate) async fn run(args: TrainArgs, context: &Context) -> Result<()> {
     context.output.emit(&summary(&run, result), || people(&run, result))
 }
 
-async fn request(args: &TrainArgs, rest: &Rest) -> Result<Value> {
+/// Starts the run and answers its id.
+pub(crate) async fn start(args: &RunArgs, request: &Value, rest: &Rest) -> Result<String> {
+    runs::start(rest, request).await.map_err(|failure| match &args.source {
+        None if failure.hint.is_none() => {
+            failure.hint("name a table with --source FILE, or configure a database for the stack (settings database.*)")
+        }
+        _ => failure,
+    })
+}
+
+/// Imports what is named and makes the request for the run.
+pub(crate) async fn request(args: &RunArgs, rest: &Rest) -> Result<Map<String, Value>> {
     let mut request = Map::new();
     let mut set = |name: &str, value: Value| request.insert(name.to_owned(), value);
     set("model", json!(args.model));
@@ -88,7 +100,7 @@ async fn request(args: &TrainArgs, rest: &Rest) -> Result<Value> {
             set(name, json!(snapshot.digest));
         }
     }
-    Ok(Value::Object(request))
+    Ok(request)
 }
 
 /// The result of a run that is done.
@@ -98,7 +110,8 @@ pub(crate) fn result_of(run: &Run) -> Result<&RunResult> {
         .ok_or_else(|| Failure::new(format!("run {} is done and has no result", run.run_id)))
 }
 
-fn summary(run: &Run, result: &RunResult) -> Value {
+/// The run as one JSON object.
+pub(crate) fn summary(run: &Run, result: &RunResult) -> Value {
     json!({
         "run_id": run.run_id,
         "version": result.version,
@@ -111,7 +124,8 @@ fn summary(run: &Run, result: &RunResult) -> Value {
     })
 }
 
-fn people(run: &Run, result: &RunResult) -> String {
+/// The run for people.
+pub(crate) fn people(run: &Run, result: &RunResult) -> String {
     let mut steps = output::table(["step", "state", "seconds", "outcome"]);
     for step in &run.steps {
         let message = step.message.as_deref().unwrap_or_default();

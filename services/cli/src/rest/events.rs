@@ -1,4 +1,4 @@
-//! Server-sent events, the little of the format that a run's log needs.
+//! Server-sent events, the little of the format that the gateway's need.
 
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ impl Events {
             match self.response.chunk().await {
                 Ok(Some(bytes)) => self.parser.feed(&bytes),
                 Ok(None) => return Ok(None),
-                Err(error) => return Err(Failure::new(format!("the run's log broke off: {error}"))),
+                Err(error) => return Err(Failure::new(format!("the stream of events broke off: {error}"))),
             }
         }
     }
@@ -82,7 +82,7 @@ fn event(block: &str) -> Result<Option<Event>> {
         return Ok(None);
     }
     let data = serde_json::from_str(&data.join("\n"))
-        .map_err(|error| Failure::new(format!("an event of the run is not JSON: {error}")))?;
+        .map_err(|error| Failure::new(format!("an event is not JSON: {error}")))?;
     Ok(Some(Event {
         name: name.to_owned(),
         data,

@@ -1,6 +1,7 @@
 //! The gateway's REST surface, as its callers see it: JSON in, JSON out, problem documents as [`Failure`]s that say what to do.
 
 mod events;
+mod files;
 mod shapes;
 
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::failure::{BadCell, Failure, Result};
 
 pub(crate) use events::{Event, Events};
 pub(crate) use shapes::{
-    ChampionLog, DriftCheck, DriftReport, Prediction, Predictions, Reason, Run, RunResult, Snapshot,
+    ChampionLog, DriftCheck, DriftReport, Prediction, Predictions, Reason, Reproduction, Run, RunResult, Snapshot,
+    TuningResult,
 };
 
 /// How long a connection may take to come about: the gateway is near.
@@ -111,12 +113,28 @@ impl Rest {
 
     /// Subscribes to server-sent events.
     pub(crate) async fn events(&self, path: &str) -> Result<Events> {
-        let request = self.http.get(self.url(path)?).header("accept", "text/event-stream");
-        let response = self.send(request).await?;
+        self.event_stream(self.http.get(self.url(path)?)).await
+    }
+
+    /// `POST` of JSON, answered with server-sent events.
+    pub(crate) async fn post_events(&self, path: &str, body: &Value) -> Result<Events> {
+        self.event_stream(self.http.post(self.url(path)?).json(body)).await
+    }
+
+    async fn event_stream(&self, request: RequestBuilder) -> Result<Events> {
+        let response = self.send(request.header("accept", "text/event-stream")).await?;
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
         Ok(Events::new(response))
+    }
+
+    /// What a problem document in an event says.
+    pub(crate) fn refused(&self, problem: Value) -> Failure {
+        match serde_json::from_value::<Problem>(problem) {
+            Ok(problem) => from_problem(problem),
+            Err(_) => self.stranger("its failure is no problem document"),
+        }
     }
 
     /// A typed view of an answer.
@@ -208,6 +226,7 @@ fn from_problem(problem: Problem) -> Failure {
         }
         "WINDOW_TOO_SMALL" => Some("take a longer window, or wait for more predictions".to_owned()),
         "TOO_FEW_OUTCOMES" => Some("import more outcomes with `holdfast outcomes import --source FILE`".to_owned()),
+        "REPRODUCTION_AT_WORK" => Some("one version at a time is made again: try again when it is done".to_owned()),
         _ if problem.code == "UNAVAILABLE" => Some("see `holdfast status`, then try again".to_owned()),
         _ => None,
     };

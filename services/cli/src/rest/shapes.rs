@@ -17,6 +17,22 @@ pub(crate) struct Snapshot {
     pub(crate) positives: u64,
 }
 
+/// What making a version again came to.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Reproduction {
+    pub(crate) registered_digest: String,
+    pub(crate) rebuilt_digest: String,
+    pub(crate) identical: bool,
+    #[serde(default)]
+    pub(crate) differences: Vec<String>,
+    #[serde(default)]
+    pub(crate) duration_seconds: f64,
+    #[serde(default)]
+    pub(crate) registered_code_version: String,
+    #[serde(default)]
+    pub(crate) code_version: String,
+}
+
 /// A training run.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Run {
@@ -74,6 +90,29 @@ pub(crate) struct RunResult {
     pub(crate) metrics: BTreeMap<String, Option<f64>>,
     #[serde(default)]
     pub(crate) failed_checks: Vec<String>,
+    #[serde(default)]
+    pub(crate) tuning: Option<TuningResult>,
+}
+
+/// What a search for parameters came to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct TuningResult {
+    #[serde(default)]
+    pub(crate) objective: Option<String>,
+    #[serde(default)]
+    pub(crate) trials: u32,
+    #[serde(default)]
+    pub(crate) pruned: u32,
+    #[serde(default)]
+    pub(crate) stopped_by: Option<String>,
+    #[serde(default)]
+    pub(crate) best: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(crate) first: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(crate) importance: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub(crate) outer_values: Vec<f64>,
 }
 
 /// A cell of the run's input that broke the schema.
@@ -131,6 +170,8 @@ pub(crate) struct Reason {
     pub(crate) feature: String,
     pub(crate) contribution: f64,
     pub(crate) text: String,
+    #[serde(default)]
+    pub(crate) code: String,
 }
 
 /// The champion log.

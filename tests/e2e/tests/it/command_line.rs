@@ -18,17 +18,21 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::with(tempfile::tempdir().unwrap(), &[]).await
+    }
+
+    /// With more arguments, over a directory that they may name.
+    pub(crate) async fn with(directory: TempDir, more: &[&str]) -> Self {
         let data = directory.path().join("data");
-        let process = holdfast([
+        let own = [
             "up",
             "--http",
             "127.0.0.1:0",
             "--json",
             "--data-dir",
             data.to_str().unwrap(),
-        ])
-        .spawn();
+        ];
+        let process = holdfast(own.iter().chain(more)).spawn();
         let line = process
             .wait_for_line("its ready line", PATIENCE, |line| line.stream == Stream::Stdout)
             .await;
@@ -46,21 +50,24 @@ impl Up {
         assert_eq!(self.process.wait_exit(PATIENCE).await.code(), Some(0));
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    async fn cli(&self, arguments: &[&str]) -> Finished {
-        let url = format!("http://{}", self.ready["http"].as_str().unwrap());
-        run(arguments.iter().copied().chain(["--url", &url])).await
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.ready["http"].as_str().unwrap())
     }
 
-    async fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) async fn cli(&self, arguments: &[&str]) -> Finished {
+        run(arguments.iter().copied().chain(["--url", &self.url()])).await
+    }
+
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
         let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
         self.cli(&arguments).await.json()
     }
 
-    async fn simulate(&self, name: &str, rows: &str) -> PathBuf {
+    pub(crate) async fn simulate(&self, name: &str, rows: &str) -> PathBuf {
         let file = self.file(name);
         self.json(&[
             "simulate",
@@ -77,7 +84,7 @@ impl Up {
     }
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -325,13 +332,18 @@ async fn every_command_shows_examples_in_its_help() {
         ["up"].as_slice(),
         &["demo"],
         &["data", "import"],
+        &["data", "explore"],
         &["simulate", "customers"],
         &["simulate", "traffic"],
         &["simulate", "outcomes"],
         &["train"],
+        &["tune"],
         &["score"],
         &["predict"],
         &["models"],
+        &["models", "card"],
+        &["models", "evaluation"],
+        &["models", "reproduce"],
         &["promote"],
         &["rollback"],
         &["champion", "at"],

@@ -9,5 +9,9 @@
 mod command_line;
 mod demo;
 mod documents;
+mod evidence;
+mod exploring;
+mod interchange;
 mod processes;
 mod support;
+mod tuning;

@@ -1,4 +1,6 @@
-//! `holdfast data import`: a table of customers becomes a snapshot.
+//! `holdfast data`: a table of customers becomes a snapshot, or a report.
+
+mod explore;
 
 use std::path::Path;
 
@@ -27,6 +29,9 @@ pub(crate) enum DataCommand {
     Import(ImportArgs),
     /// Snapshots, newest first
     List,
+    /// Look at a table before anything is learnt from it: one HTML report
+    #[command(after_help = explore::EXAMPLES)]
+    Explore(explore::ExploreArgs),
 }
 
 /// What `data import` takes.
@@ -46,6 +51,7 @@ pub(crate) async fn run(command: DataCommand, context: &Context) -> Result<()> {
             context.output.emit(&answer, || imported(&snapshot, &answer))
         }
         DataCommand::List => list(context).await,
+        DataCommand::Explore(args) => explore::run(args, context).await,
     }
 }
 
