@@ -30,7 +30,7 @@ pub use settings::Settings;
 use metrics::Metrics;
 use registry_client::GrpcRegistry;
 use service::params::Presets;
-use service::pipeline::{Parts, Pipelines, Tuning};
+use service::pipeline::{Parts, Pipelines, RunSettings};
 use service::snapshots::Snapshots;
 use service::store::RunStore;
 
@@ -113,7 +113,7 @@ async fn open(common: &Common, settings: &Settings, metrics: Metrics, shutdown: 
         presets,
         database: common.database.source_url(),
         schema: Schema::embedded(),
-        tuning: Tuning {
+        runs: RunSettings {
             threads: settings.training_threads(),
             progress_interval: settings.progress_interval(),
         },

@@ -12,7 +12,7 @@ use holdfast_records::layout;
 use holdfast_storage::MemoryStore;
 use holdfast_training::metrics::Metrics;
 use holdfast_training::service::params::Presets;
-use holdfast_training::service::pipeline::{Parts, Pipelines, Tuning};
+use holdfast_training::service::pipeline::{Parts, Pipelines, RunSettings};
 use holdfast_training::service::registry::{
     Batch, Champion, Decision, Evidence, FinishedVersion, Promotion, Registry, RegistryError, ReservedVersion,
     RunFacts, TrackedEnd, TrackedRun, VersionFacts, VersionId, VersionSnapshots,
@@ -119,7 +119,7 @@ async fn a_lost_race_is_measured_again_against_the_new_champion_once() {
         presets: Presets::load(None).unwrap(),
         database: None,
         schema: Schema::embedded(),
-        tuning: Tuning {
+        runs: RunSettings {
             threads: 1,
             progress_interval: Duration::from_millis(10),
         },

@@ -97,7 +97,7 @@ async fn aside(
     let (cancel, schema, split) = (job.cancel.clone(), job.parts.schema, Arc::clone(split));
     let conditions = Conditions {
         seed: job.request.seed,
-        threads: job.parts.tuning.threads,
+        threads: job.parts.runs.threads,
         training: split.training,
         test: split.test,
     };
@@ -113,7 +113,7 @@ async fn aside(
             }
         })
     });
-    let mut ticks = tokio::time::interval(job.parts.tuning.progress_interval);
+    let mut ticks = tokio::time::interval(job.parts.runs.progress_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut last = 0.0;
     loop {

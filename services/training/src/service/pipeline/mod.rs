@@ -61,7 +61,7 @@ pub struct Parts {
     /// The schema of the tables.
     pub schema: &'static Schema,
     /// How runs work.
-    pub tuning: Tuning,
+    pub runs: RunSettings,
     /// The largest model file taken in, in bytes.
     pub max_model_bytes: u64,
     /// The time.
@@ -72,7 +72,7 @@ pub struct Parts {
 
 /// How runs work.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tuning {
+pub struct RunSettings {
     /// Threads of one training.
     pub threads: usize,
     /// Least time between two progress events of a step.

@@ -84,7 +84,7 @@ fn spawn(
     stop: Arc<AtomicBool>,
 ) -> JoinHandle<Searched> {
     let (split, recipes, cancel) = (Arc::clone(split), Arc::clone(recipes), job.cancel.clone());
-    let (schema, threads, seed) = (job.parts.schema, job.parts.tuning.threads, job.request.seed);
+    let (schema, threads, seed) = (job.parts.schema, job.parts.runs.threads, job.request.seed);
     let span = tracing::Span::current();
     job.shutdown.spawn_blocking("tuning", move || {
         let _entered = span.entered();
