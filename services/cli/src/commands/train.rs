@@ -1,5 +1,7 @@
 //! `holdfast train`: import, train, judge, promote.
 
+mod threshold;
+
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +15,8 @@ const EXAMPLES: &str = "\
 Examples:
   holdfast train --source BankChurners.csv
   holdfast train --source train.csv --test test.csv --preset default --seed 7 --json
+  holdfast train --source bank.csv --threshold cost:25,400,0.4      whom an offer of 25 dollars pays for
+  holdfast train --source bank.csv --threshold capacity:200/10000   200 calls for every 10,000 customers
   holdfast train --no-promote                 from the configured database; the gate judges, nothing is promoted";
 
 /// What `train` takes.
@@ -41,6 +45,10 @@ pub(crate) struct RunArgs {
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// From which probability on a customer is labelled: best-f1, cost:OFFER_COST,LOST_MARGIN,SUCCESS_RATE (dollars, dollars, 0 to 1), or
+    /// capacity:CALLS/CUSTOMERS; without it, as the parameter set says
+    #[arg(long, value_name = "RULE", value_parser = threshold::parse)]
+    threshold: Option<Value>,
     /// The model to train
     #[arg(long, default_value = DEFAULT_MODEL, value_name = "NAME")]
     model: String,
@@ -85,6 +93,9 @@ pub(crate) async fn request(args: &RunArgs, rest: &Rest) -> Result<Map<String, V
     }
     if let Some(share) = args.test_share {
         set("test_share", json!(share));
+    }
+    if let Some(rule) = &args.threshold {
+        set("threshold", rule.clone());
     }
     for (name, source) in [("snapshot", &args.source), ("test_snapshot", &args.test)] {
         if let Some(source) = source {
