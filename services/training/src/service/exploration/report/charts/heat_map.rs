@@ -9,6 +9,8 @@ use crate::service::exploration::correlations::Correlations;
 const CELL: f64 = 40.0;
 const NAMES: f64 = 176.0;
 const HEADS: f64 = 132.0;
+/// Heads lean to the right: how far the last of them may reach beyond the cells.
+const LEAN: f64 = 108.0;
 /// The row for the target stands apart from the others.
 const GAP: f64 = 10.0;
 
@@ -16,7 +18,7 @@ const GAP: f64 = 10.0;
 /// fuller. The last row is each column with the target.
 pub(crate) fn heat_map(id: &str, correlations: &Correlations, target: &str) -> Element {
     let count = correlations.columns.len() as f64;
-    let size = (NAMES + CELL * count + 24.0, HEADS + CELL * (count + 1.0) + GAP + 8.0);
+    let size = (NAMES + CELL * count + LEAN, HEADS + CELL * (count + 1.0) + GAP + 8.0);
     let strongest = correlations.strongest.first().map_or_else(String::new, |pair| {
         format!(
             " The strongest pair is {} and {} at {}.",
