@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures::{Stream, StreamExt as _};
 use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
 use holdfast_api::monitoring::v1 as monitoring;
@@ -22,7 +23,7 @@ use holdfast_chassis::client::retry::{self, RetryPolicy};
 use holdfast_chassis::client::{Channel, ClientBuilder, ClientError};
 use holdfast_chassis::settings::{ClientSettings, RetrySettings};
 use holdfast_chassis::{Common, Fault};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use crate::metrics::{Metrics, PeerFailures, PeerName};
 
@@ -129,6 +130,16 @@ impl Peer {
         self.outcome(call(Request::new(message)).await)
     }
 
+    /// The items of a stream that has no deadline; what goes wrong after its beginning is one of them.
+    fn followed<A: Send + 'static>(
+        &self,
+        begun: Result<Response<Streaming<A>>, Status>,
+    ) -> Result<impl Stream<Item = Result<A, Fault>> + Send + use<A>, Fault> {
+        let stream = self.outcome(begun)?;
+        let peer = self.clone();
+        Ok(stream.map(move |item| item.map_err(|status| peer.failed(&status))))
+    }
+
     fn outcome<A>(&self, answered: Result<Response<A>, Status>) -> Result<A, Fault> {
         match answered {
             Ok(answer) => Ok(answer.into_inner()),
@@ -212,15 +223,9 @@ impl Peers {
     pub async fn watch_run(
         &self,
         message: training::WatchRunRequest,
-    ) -> Result<impl futures::Stream<Item = Result<training::WatchRunResponse, Fault>> + Send + use<>, Fault> {
-        use futures::StreamExt as _;
-        let call = |request| {
-            let mut client = TrainingServiceClient::new(self.training.channel.clone());
-            async move { client.watch_run(request).await }
-        };
-        let stream = self.training.slow(message, call).await?;
-        let training = self.training.clone();
-        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
+    ) -> Result<impl Stream<Item = Result<training::WatchRunResponse, Fault>> + Send + use<>, Fault> {
+        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        self.training.followed(client.watch_run(message).await)
     }
 
     /// Has a version made again. The stream has no deadline: it ends with the verdict, and dropping it gives the work up.
@@ -230,16 +235,9 @@ impl Peers {
     pub async fn reproduce_version(
         &self,
         message: training::ReproduceVersionRequest,
-    ) -> Result<impl futures::Stream<Item = Result<training::ReproduceVersionResponse, Fault>> + Send + use<>, Fault>
-    {
-        use futures::StreamExt as _;
-        let call = |request| {
-            let mut client = TrainingServiceClient::new(self.training.channel.clone());
-            async move { client.reproduce_version(request).await }
-        };
-        let stream = self.training.slow(message, call).await?;
-        let training = self.training.clone();
-        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
+    ) -> Result<impl Stream<Item = Result<training::ReproduceVersionResponse, Fault>> + Send + use<>, Fault> {
+        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        self.training.followed(client.reproduce_version(message).await)
     }
 
     /// Passes a table on, part by part. Dropping the call looks to training as if the table had ended: do not.
@@ -248,7 +246,7 @@ impl Peers {
     /// The peer's failure.
     pub async fn import_snapshot<S>(&self, parts: S) -> Result<training::ImportSnapshotResponse, Fault>
     where
-        S: futures::Stream<Item = training::ImportSnapshotRequest> + Send + 'static,
+        S: Stream<Item = training::ImportSnapshotRequest> + Send + 'static,
     {
         let mut client = TrainingServiceClient::new(self.training.channel.clone());
         self.training.outcome(client.import_snapshot(parts).await)
@@ -260,7 +258,7 @@ impl Peers {
     /// The peer's failure.
     pub async fn import_model<S>(&self, parts: S) -> Result<training::ImportModelResponse, Fault>
     where
-        S: futures::Stream<Item = training::ImportModelRequest> + Send + 'static,
+        S: Stream<Item = training::ImportModelRequest> + Send + 'static,
     {
         let mut client = TrainingServiceClient::new(self.training.channel.clone());
         self.training.outcome(client.import_model(parts).await)
@@ -273,14 +271,8 @@ impl Peers {
     pub async fn export_model(
         &self,
         message: training::ExportModelRequest,
-    ) -> Result<impl futures::Stream<Item = Result<training::ExportModelResponse, Fault>> + Send + use<>, Fault> {
-        use futures::StreamExt as _;
-        let call = |request| {
-            let mut client = TrainingServiceClient::new(self.training.channel.clone());
-            async move { client.export_model(request).await }
-        };
-        let stream = self.training.slow(message, call).await?;
-        let training = self.training.clone();
-        Ok(stream.map(move |item| item.map_err(|status| training.failed(&status))))
+    ) -> Result<impl Stream<Item = Result<training::ExportModelResponse, Fault>> + Send + use<>, Fault> {
+        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        self.training.followed(client.export_model(message).await)
     }
 }

@@ -15,7 +15,7 @@ use utoipa::IntoParams;
 
 use super::App;
 use super::body::OptionalBody;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, VersionPath};
 use super::follow::{self, event};
 use crate::ApiError;
 use crate::service::evidence::{
@@ -34,13 +34,6 @@ pub(super) struct Format {
     /// `markdown` when absent.
     #[param(inline)]
     format: Option<CardFormat>,
-}
-
-/// Which version.
-#[derive(Debug, Deserialize)]
-pub(super) struct Version {
-    model: String,
-    version: u32,
 }
 
 /// Which file of a version.
@@ -63,7 +56,7 @@ pub(super) struct File {
 )]
 pub(super) async fn card(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
     Query(Format { format }): Query<Format>,
 ) -> Result<Response, ApiError> {
     let card = evidence::card(&app.peers, model, version, format.unwrap_or_default()).await?;
@@ -78,7 +71,7 @@ pub(super) async fn card(
 )]
 pub(super) async fn files(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
 ) -> Result<Json<EvaluationFiles>, ApiError> {
     Ok(Json(evidence::files(&app.peers, model, version).await?))
 }
@@ -119,7 +112,7 @@ pub(super) async fn file(
 )]
 pub(super) async fn reproduce(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
     OptionalBody(wanted): OptionalBody<Reproduce>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let news = evidence::reproduce(&app.peers, model, version, wanted).await?;

@@ -19,6 +19,13 @@ pub(super) struct Query<T>(pub(super) T);
 /// The header `idempotency-key`; empty when there is none.
 pub(super) struct IdempotencyKey(pub(super) String);
 
+/// The version that a path names.
+#[derive(Debug, Deserialize)]
+pub(super) struct VersionPath {
+    pub(super) model: String,
+    pub(super) version: u32,
+}
+
 /// Longest idempotency key.
 const MAX_KEY_BYTES: usize = 128;
 

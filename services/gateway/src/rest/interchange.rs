@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::App;
 use super::body::{upload, upload_error};
-use super::extract::{IdempotencyKey, Path, Query};
+use super::extract::{IdempotencyKey, Path, Query, VersionPath};
 use crate::ApiError;
 use crate::service::interchange::{self, ExportFormat, ModelRounds, WantedModel};
 use crate::service::runs::StartedRun;
@@ -58,13 +58,6 @@ pub(super) struct Format {
     /// `xgboost_json` when absent.
     #[param(inline)]
     format: Option<ExportFormat>,
-}
-
-/// Which version.
-#[derive(Debug, Deserialize)]
-pub(super) struct Version {
-    model: String,
-    version: u32,
 }
 
 /// Makes a version of a model file of another library.
@@ -115,7 +108,7 @@ pub(super) async fn import(
 )]
 pub(super) async fn export(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
     Query(Format { format }): Query<Format>,
 ) -> Result<Response, ApiError> {
     let pieces = interchange::export(&app.peers, model, version, format.unwrap_or_default()).await?;

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::App;
 use super::body::OptionalBody;
-use super::extract::{Page, Path, Query};
+use super::extract::{Page, Path, Query, VersionPath};
 use crate::ApiError;
 use crate::service::models::{
     self, ChampionEntry, ChampionLog, ModelVersion, ModelVersions, Models, Promotion, Rollback,
@@ -21,13 +21,6 @@ use crate::service::models::{
 pub(super) struct At {
     /// The champion at this time; now when absent.
     at: Option<Timestamp>,
-}
-
-/// Which version.
-#[derive(Debug, Deserialize)]
-pub(super) struct Version {
-    model: String,
-    version: u32,
 }
 
 /// All models.
@@ -60,7 +53,7 @@ pub(super) async fn versions(
 )]
 pub(super) async fn version(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
 ) -> Result<Json<ModelVersion>, ApiError> {
     Ok(Json(models::version(&app.peers, model, version).await?))
 }
@@ -78,7 +71,7 @@ pub(super) async fn version(
 )]
 pub(super) async fn promote(
     State(app): State<App>,
-    Path(Version { model, version }): Path<Version>,
+    Path(VersionPath { model, version }): Path<VersionPath>,
     OptionalBody(wanted): OptionalBody<Promotion>,
 ) -> Result<Json<ChampionEntry>, ApiError> {
     Ok(Json(models::promote(&app.peers, model, version, wanted).await?))
