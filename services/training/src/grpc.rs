@@ -4,12 +4,12 @@ mod convert;
 mod evaluation;
 mod interchange;
 mod reproduction;
+mod upload;
 
 use std::pin::Pin;
 
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use holdfast_api::training::v1 as wire;
-use holdfast_api::training::v1::import_snapshot_request::Part;
 use holdfast_api::training::v1::training_service_server::TrainingService;
 use holdfast_chassis::Shutdown;
 use holdfast_chassis::error::Fault;
@@ -22,6 +22,7 @@ use crate::service::reproduction::Reproductions;
 use crate::service::versions::Versions;
 use crate::settings::Settings;
 use convert::{model_name, page_size, run_id};
+use upload::Upload;
 
 /// The largest piece of an import, in bytes.
 const MAX_CHUNK_BYTES: usize = 1 << 20;
@@ -65,41 +66,15 @@ impl TrainingService for TrainingAdapter {
         &self,
         request: Request<Streaming<wire::ImportSnapshotRequest>>,
     ) -> Result<Response<wire::ImportSnapshotResponse>, Status> {
-        let mut parts = request.into_inner();
-        let header = match parts.message().await?.and_then(|message| message.part) {
-            Some(Part::Header(header)) => header,
-            _ => return Err(status(Error::field("header", "required", "must be the first message"))),
-        };
+        let (header, mut file) = Upload::begin(request.into_inner()).await?;
         let format = convert::format_in(header.format()).map_err(status)?;
         let mut upload = self
             .pipelines
             .snapshots()
             .upload(format, &header.source)
             .map_err(status)?;
-        let mut received = 0_u64;
-        // A call that is cancelled looks like a stream that has ended: only the end says that the table is whole.
-        let promised = loop {
-            let Some(message) = parts.message().await? else {
-                return Err(status(Error::field("end", "required", "must be the last message")));
-            };
-            match message.part {
-                Some(Part::Chunk(chunk)) if chunk.len() > MAX_CHUNK_BYTES => {
-                    return Err(status(Error::field("chunk", "too_long", "must have at most 1 MiB")));
-                }
-                Some(Part::Chunk(chunk)) => {
-                    received += chunk.len() as u64;
-                    upload.write(&chunk).await.map_err(status)?;
-                }
-                Some(Part::Header(_)) => {
-                    return Err(status(Error::field("header", "repeated", "must come once, first")));
-                }
-                Some(Part::End(end)) => break end.size_bytes,
-                None => {}
-            }
-        };
-        if promised != received {
-            let problem = format!("says {promised} bytes, but {received} came");
-            return Err(status(Error::field("end.size_bytes", "size", &problem)));
+        while let Some(chunk) = file.chunk().await? {
+            upload.write(&chunk).await.map_err(status)?;
         }
         let imported = upload.finish().await.map_err(status)?;
         Ok(Response::new(wire::ImportSnapshotResponse {

@@ -2,12 +2,12 @@
 
 use futures::{Stream, stream};
 use holdfast_api::training::v1 as wire;
-use holdfast_api::training::v1::import_model_request::Part;
 use holdfast_interchange::Format;
 use tonic::{Status, Streaming};
 
 use super::convert::run_request_in;
 use super::evaluation::named;
+use super::upload::Upload;
 use super::{MAX_CHUNK_BYTES, status};
 use crate::error::{BadField, Error, Result};
 use crate::service::imported::{CategoryOrder, MAX_LISTED, Reading, RenamedColumn, TreeRounds};
@@ -22,38 +22,13 @@ const MAX_NAME_BYTES: usize = 200;
 pub(super) async fn import(
     pipelines: &Pipelines,
     settings: &Settings,
-    mut parts: Streaming<wire::ImportModelRequest>,
+    messages: Streaming<wire::ImportModelRequest>,
 ) -> std::result::Result<wire::ImportModelResponse, Status> {
-    let header = match parts.message().await?.and_then(|message| message.part) {
-        Some(Part::Header(header)) => header,
-        _ => return Err(status(Error::field("header", "required", "must be the first message"))),
-    };
+    let (header, mut file) = Upload::begin(messages).await?;
     let (request, sent) = header_in(header, settings).map_err(status)?;
     let mut upload = pipelines.model_upload(request, sent).await.map_err(status)?;
-    let mut received = 0_u64;
-    // A call that is cancelled looks like a stream that has ended: only the end says that the file is whole.
-    let promised = loop {
-        let Some(message) = parts.message().await? else {
-            return Err(status(Error::field("end", "required", "must be the last message")));
-        };
-        match message.part {
-            Some(Part::Chunk(chunk)) if chunk.len() > MAX_CHUNK_BYTES => {
-                return Err(status(Error::field("chunk", "too_long", "must have at most 1 MiB")));
-            }
-            Some(Part::Chunk(chunk)) => {
-                received += chunk.len() as u64;
-                upload.write(&chunk).map_err(status)?;
-            }
-            Some(Part::Header(_)) => {
-                return Err(status(Error::field("header", "repeated", "must come once, first")));
-            }
-            Some(Part::End(end)) => break end.size_bytes,
-            None => {}
-        }
-    };
-    if promised != received {
-        let problem = format!("says {promised} bytes, but {received} came");
-        return Err(status(Error::field("end.size_bytes", "size", problem)));
+    while let Some(chunk) = file.chunk().await? {
+        upload.write(&chunk).map_err(status)?;
     }
     let run = upload.finish().await.map_err(status)?;
     Ok(wire::ImportModelResponse {
