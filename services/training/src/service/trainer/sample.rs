@@ -1,6 +1,7 @@
 //! What an estimator is fitted on: a dense matrix with labels and weights.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hessboost::data::{DMatrix, FeatureType};
 use holdfast_domain::{Feature, FeatureVector, Schema};
@@ -31,6 +32,8 @@ pub(super) struct Sample {
     /// The same for the engine of trees, with the bins that it makes of the columns: made once, shared by all fits.
     unweighted: OnceLock<DMatrix>,
     weighted: OnceLock<DMatrix>,
+    /// What estimators see that do not see all columns, by the columns they see: made once for all fits, as the bins are.
+    narrowed: Mutex<BTreeMap<Vec<usize>, Arc<Sample>>>,
 }
 
 impl Sample {
@@ -55,6 +58,7 @@ impl Sample {
             native_categories: recipe.features.categories == CategoryEncoding::Native,
             unweighted: OnceLock::new(),
             weighted: OnceLock::new(),
+            narrowed: Mutex::default(),
         };
         let mut weights = vec![1.0; sample.rows()];
         match recipe.imbalance {
@@ -127,8 +131,21 @@ impl Sample {
         if places.is_empty() {
             return Err(TrainError::Rows("an estimator sees none of the columns".into()));
         }
+        let part = {
+            // Nothing in here panics half-way: a part is whole or is not there.
+            let mut narrowed = self.narrowed.lock().unwrap_or_else(PoisonError::into_inner);
+            let part = narrowed
+                .entry(places.clone())
+                .or_insert_with(|| Arc::new(self.narrow(&places)));
+            Arc::clone(part)
+        };
+        Ok(Seen::Part { part, places })
+    }
+
+    /// The same rows with these columns alone.
+    fn narrow(&self, places: &[usize]) -> Self {
         let rows = (0..self.rows()).map(|row| self.row(row));
-        let part = Sample {
+        Self {
             values: rows.flat_map(|row| places.iter().map(|place| row[*place])).collect(),
             columns: places.len(),
             names: places.iter().map(|place| self.names[*place].clone()).collect(),
@@ -138,9 +155,8 @@ impl Sample {
             native_categories: self.native_categories,
             unweighted: OnceLock::new(),
             weighted: OnceLock::new(),
-        };
-        let part = Box::new(part);
-        Ok(Seen::Part { part, places })
+            narrowed: Mutex::default(),
+        }
     }
 
     /// The rows for the engine of trees, all of the same weight.
@@ -185,7 +201,7 @@ pub(super) enum Seen<'a> {
     /// Some columns.
     Part {
         /// These.
-        part: Box<Sample>,
+        part: Arc<Sample>,
         /// Where they stand in the sample.
         places: Vec<usize>,
     },
@@ -204,7 +220,7 @@ impl Seen<'_> {
     pub(super) fn column(&self, seen: usize) -> usize {
         match self {
             Self::All(_) => seen,
-            Self::Part { places, .. } => places.get(seen).copied().unwrap_or(seen),
+            Self::Part { places, .. } => places[seen],
         }
     }
 }
