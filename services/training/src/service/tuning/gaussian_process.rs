@@ -6,7 +6,7 @@
 //!
 //! All of it is deterministic on every machine: `libm` in place of the system's functions, no threads, sums in a fixed order.
 
-use super::linear_algebra::{Cholesky, minimise};
+use super::linear_algebra::{Cholesky, dot, minimise};
 
 const SQRT_5: f64 = 2.236_067_977_499_79;
 
@@ -161,10 +161,6 @@ impl GaussianProcess {
         observations.noise.push(0.0);
         Self::given(observations, self.hyperparameters.clone())
     }
-}
-
-fn dot(left: &[f64], right: &[f64]) -> f64 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 fn squared_distance(left: &[f64], right: &[f64], inverse_lengths: &[f64]) -> f64 {

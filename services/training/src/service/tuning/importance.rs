@@ -4,6 +4,7 @@
 //! Of each parameter two densities are estimated on a grid: of all trials and of the best tenth. The more they differ (Pearson divergence), the more
 //! the parameter had to do with being among the best.
 
+use super::normal;
 use super::space::{Point, Range, Scale, Space, Value};
 
 /// The share of trials that counts as good.
@@ -178,7 +179,7 @@ fn of_numbers(observed: &[(usize, f64)], steps: usize) -> Vec<f64> {
     let mut density = vec![0.0; steps];
     let kernels = observed.iter().map(|(step, weight)| (*step as f64, width, *weight));
     for (centre, width, weight) in kernels.chain([(last / 2.0, last + 1.0, FLAT_WEIGHT)]) {
-        let below = |edge: f64| normal_below((edge - centre) / width);
+        let below = |edge: f64| normal::below((edge - centre) / width);
         let inside = below(last + 0.5) - below(-0.5);
         for (step, value) in density.iter_mut().enumerate() {
             let mass = below(step as f64 + 0.5) - below(step as f64 - 0.5);
@@ -202,10 +203,6 @@ fn middle_half(observed: &[(usize, f64)], total: f64) -> f64 {
     let third = cumulated.partition_point(|sum| *sum <= (total * 3.0 / 4.0).floor());
     let step = |place: usize| observed[place.min(observed.len() - 1)].0 as f64;
     step(third) - step(first)
-}
-
-fn normal_below(z: f64) -> f64 {
-    0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2)
 }
 
 #[cfg(test)]

@@ -165,7 +165,8 @@ fn update(inverse: &mut [f64], moved: &[f64], turned: &[f64], first: bool) {
     }
 }
 
-fn dot(left: &[f64], right: &[f64]) -> f64 {
+/// The sum of the products, in order.
+pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 

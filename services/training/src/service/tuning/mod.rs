@@ -13,6 +13,7 @@ mod fixtures;
 mod gaussian_process;
 pub mod importance;
 mod linear_algebra;
+mod normal;
 pub mod objective;
 pub mod pruning;
 pub mod recipes;

@@ -6,6 +6,7 @@
 use holdfast_domain::Draws;
 
 use super::gaussian_process::{GaussianProcess, Hyperparameters, Observations};
+use super::normal;
 use super::space::{Point, Space};
 
 /// Points that are spread over the space before the model is asked, the given first one included.
@@ -223,7 +224,7 @@ fn near(places: &[f64], deviation: f64, random: &mut Draws) -> Vec<f64> {
     let always = random.below(places.len());
     let moved = places.iter().enumerate().map(|(place, at)| {
         // The same number of draws whether or not a parameter is moved.
-        let (chosen, step) = (random.unit() < 0.5, normal(random));
+        let (chosen, step) = (random.unit() < 0.5, normal::draw(random));
         if chosen || place == always {
             (at + deviation * step).clamp(0.0, 1.0)
         } else {
@@ -240,20 +241,13 @@ fn log_expected_improvement(mean: f64, deviation: f64, mark: f64) -> f64 {
     let z = (mean - mark) / deviation;
     let log_density = -0.5 * z * z - LOG_ROOT_TAU;
     let log_factor = if z > -6.0 {
-        let below = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
-        libm::log(libm::exp(log_density) + z * below)
+        libm::log(libm::exp(log_density) + z * normal::below(z))
     } else {
         // The tail of the normal integral, to the third term.
         let inverse = 1.0 / (z * z);
         log_density + libm::log(inverse * (1.0 - 3.0 * inverse + 15.0 * inverse * inverse))
     };
     libm::log(deviation) + log_factor
-}
-
-/// Standard normal (Box & Muller).
-fn normal(random: &mut Draws) -> f64 {
-    let (radius, angle) = (1.0 - random.unit(), random.unit());
-    (-2.0 * libm::log(radius)).sqrt() * libm::cos(std::f64::consts::TAU * angle)
 }
 
 #[cfg(test)]
