@@ -1,21 +1,15 @@
 //! Numbers as people read them.
 
+use crate::service::figures;
+
 /// A whole number with commas between thousands.
 pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    figures::count(number as u64)
 }
 
 /// A share as a percentage with one digit after the point.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    figures::percent(share)
 }
 
 /// A real with a fixed number of digits after the point, with a real minus sign.
