@@ -3,7 +3,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use tokio_util::io::ReaderStream;
 
 use crate::output::note;
 
@@ -106,6 +109,18 @@ impl Work {
         let bar = self.bar.clone();
         move |by| bar.inc(by)
     }
+}
+
+/// A file as the body of a request, with work that counts it as it goes; the work is shown as long as it is kept.
+pub(crate) fn counted_file(file: tokio::fs::File, length: u64, message: String) -> (Work, reqwest::Body) {
+    let work = Work::bytes(length, message);
+    let count = work.counting();
+    let pieces = ReaderStream::with_capacity(file, 64 << 10).inspect(move |piece| {
+        if let Ok(piece) = piece {
+            count(piece.len() as u64);
+        }
+    });
+    (work, reqwest::Body::wrap_stream(pieces))
 }
 
 impl Drop for Work {

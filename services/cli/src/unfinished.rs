@@ -14,6 +14,13 @@ pub(crate) struct Unfinished {
     file: tokio::io::BufWriter<tokio::fs::File>,
 }
 
+/// Writes a file at once, whole or not at all; one of this name is replaced.
+pub(crate) async fn write_whole(target: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = Unfinished::create(target).await?;
+    file.write(bytes).await?;
+    file.finish().await
+}
+
 impl Unfinished {
     /// Opens a file beside `target`, of a name of this process's own.
     pub(crate) async fn create(target: &Path) -> Result<Self> {

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, DEFAULT_MODEL, data, runs};
 use crate::failure::{Failure, Result};
-use crate::output::{self, optional, real, short};
+use crate::output::{self, optional, real};
 use crate::progress::Work;
-use crate::rest::{Rest, Run, RunResult, Snapshot};
+use crate::rest::{Rest, Run, RunResult};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,15 +99,7 @@ pub(crate) async fn request(args: &RunArgs, rest: &Rest) -> Result<Map<String, V
     }
     for (name, source) in [("snapshot", &args.source), ("test_snapshot", &args.test)] {
         if let Some(source) = source {
-            let answer = data::import(rest, source).await?;
-            let snapshot: Snapshot = rest.typed(answer)?;
-            output::note(format!(
-                "  {:<10} {} rows, {} left, snapshot {}",
-                "import",
-                snapshot.rows,
-                snapshot.positives,
-                short(&snapshot.digest)
-            ));
+            let snapshot = data::import_aloud(rest, source).await?;
             set(name, json!(snapshot.digest));
         }
     }

@@ -8,12 +8,11 @@ use clap::{Args, Subcommand};
 use holdfast_domain::{Schema, Strictness};
 use holdfast_sources::SourceSpec;
 use serde_json::Value;
-use tokio_util::io::ReaderStream;
 
 use super::Context;
 use crate::failure::{Failure, Result};
 use crate::output::{self, cell, short};
-use crate::progress::Work;
+use crate::progress::{self, Work};
 use crate::rest::{Media, Rest, Snapshot};
 
 const EXAMPLES: &str = "\
@@ -103,6 +102,20 @@ pub(crate) async fn import(rest: &Rest, source: &str) -> Result<Value> {
     }
 }
 
+/// Imports a table and says on stderr what became of it.
+pub(crate) async fn import_aloud(rest: &Rest, source: &str) -> Result<Snapshot> {
+    let answer = import(rest, source).await?;
+    let snapshot: Snapshot = rest.typed(answer)?;
+    output::note(format!(
+        "  {:<10} {} rows, {} left, snapshot {}",
+        "import",
+        snapshot.rows,
+        snapshot.positives,
+        short(&snapshot.digest)
+    ));
+    Ok(snapshot)
+}
+
 /// Imports a CSV file, whatever its name ends in.
 pub(crate) async fn import_csv(rest: &Rest, path: &Path) -> Result<Value> {
     let spec = SourceSpec::Csv { path: path.to_owned() };
@@ -131,15 +144,8 @@ async fn upload_file(rest: &Rest, media: Media, spec: &SourceSpec, path: &Path) 
     if metadata.is_dir() {
         return Err(Failure::new("this is a directory, not a file"));
     }
-    let work = Work::bytes(metadata.len(), format!("importing {spec}"));
-    let count = work.counting();
-    let bytes = futures::StreamExt::inspect(ReaderStream::with_capacity(file, 64 << 10), move |piece| {
-        if let Ok(piece) = piece {
-            count(piece.len() as u64);
-        }
-    });
-    rest.upload(media, &name_of(spec), reqwest::Body::wrap_stream(bytes))
-        .await
+    let (_work, body) = progress::counted_file(file, metadata.len(), format!("importing {spec}"));
+    rest.upload(media, &name_of(spec), body).await
 }
 
 async fn upload_rows(rest: &Rest, spec: &SourceSpec) -> Result<Value> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Context, VersionArgs};
 use crate::failure::{Failure, Result};
-use crate::unfinished::Unfinished;
+use crate::unfinished::write_whole;
 
 pub(super) const EXAMPLES: &str = "\
 The card is made from the record: purpose, data, quality with intervals, calibration, threshold, groups of customers, what the
@@ -73,9 +73,7 @@ pub(super) async fn run(args: CardArgs, context: &Context) -> Result<()> {
 async fn to_file(args: &CardArgs, out: &Path, context: &Context) -> Result<()> {
     let format = args.format.or_else(|| Format::of_file(out)).unwrap_or(Format::Markdown);
     let card = card(args, format, context).await?;
-    let mut file = Unfinished::create(out).await?;
-    file.write(&card).await?;
-    file.finish().await?;
+    write_whole(out, &card).await?;
     let result = json!({
         "model": args.version.model.model,
         "version": args.version.version,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Context, VersionArgs};
 use crate::failure::{Failure, Result};
 use crate::output::{self, cell};
-use crate::unfinished::Unfinished;
+use crate::unfinished::write_whole;
 
 pub(super) const EXAMPLES: &str = "\
 evaluation.json has every figure with its interval, every curve and every group; the pictures are drawn from it alone.
@@ -58,9 +58,7 @@ async fn save(path: &str, file: &Value, out: &Path, context: &Context) -> Result
     tokio::fs::create_dir_all(out)
         .await
         .map_err(|error| Failure::new(format!("{} cannot be made: {error}", out.display())))?;
-    let mut file = Unfinished::create(&out.join(name)).await?;
-    file.write(&bytes).await?;
-    file.finish().await
+    write_whole(&out.join(name), &bytes).await
 }
 
 /// A name that leads nowhere else, in a URL and in a folder.

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::ModelArg;
+use super::VersionArgs;
 use crate::commands::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
+use crate::unfinished::write_whole;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,33 +22,29 @@ them. Forests and logistic regression cannot be written.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExportArgs {
-    /// The version
-    version: u32,
+    #[command(flatten)]
+    version: VersionArgs,
     /// The file, which is replaced
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    #[command(flatten)]
-    model: ModelArg,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: ExportArgs, context: &Context) -> Result<()> {
-    let path = format!("api/v1/models/{}/versions/{}/export", args.model.model, args.version);
+    let path = format!("{}/export", args.version.path());
     let bytes = context.rest.download(&path, &[("format", "xgboost_json")]).await?;
-    let out = args.out.display().to_string();
-    let written = tokio::fs::write(&args.out, &bytes).await;
-    written.map_err(|error| Failure::new(format!("{out} cannot be written: {error}")))?;
+    write_whole(&args.out, &bytes).await?;
+    let (version, out) = (args.version.version, args.out.display().to_string());
     let answer = json!({
-        "model": args.model.model,
-        "version": args.version,
+        "model": args.version.model.model,
+        "version": version,
         "format": "xgboost_json",
         "out": out,
         "size_bytes": bytes.len(),
     });
     context.output.emit(&answer, || {
         format!(
-            "version {} for XGBoost, {} bytes: {out}\nit answers the raw probability; calibration and threshold are in its attributes, and nothing applies them",
-            args.version,
+            "version {version} for XGBoost, {} bytes: {out}\nit answers the raw probability; calibration and threshold are in its attributes, and nothing applies them",
             bytes.len()
         )
     })

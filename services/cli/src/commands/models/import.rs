@@ -4,14 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
-use tokio_util::io::ReaderStream;
 
 use super::ModelArg;
 use crate::commands::{Context, data, runs, train};
 use crate::failure::{Failure, Result};
-use crate::output::{self, short};
-use crate::progress::Work;
-use crate::rest::{Rest, Snapshot};
+use crate::progress::{self, Work};
+use crate::rest::Rest;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -120,16 +118,7 @@ async fn snapshot(text: &str, rest: &Rest) -> Result<String> {
     if is_hexadecimal(text) && !Path::new(text).exists() {
         return whole_digest(text, rest).await;
     }
-    let answer = data::import(rest, text).await?;
-    let snapshot: Snapshot = rest.typed(answer)?;
-    output::note(format!(
-        "  {:<10} {} rows, {} left, snapshot {}",
-        "import",
-        snapshot.rows,
-        snapshot.positives,
-        short(&snapshot.digest)
-    ));
-    Ok(snapshot.digest)
+    Ok(data::import_aloud(rest, text).await?.digest)
 }
 
 fn is_hexadecimal(text: &str) -> bool {
@@ -165,15 +154,9 @@ async fn send(args: &ImportArgs, query: &[(&str, String)], rest: &Rest) -> Resul
     if metadata.is_dir() {
         return Err(Failure::new(format!("{shown} is a directory, not a file")));
     }
-    let work = Work::bytes(metadata.len(), format!("importing {shown}"));
-    let count = work.counting();
-    let bytes = futures::StreamExt::inspect(ReaderStream::with_capacity(file, 64 << 10), move |piece| {
-        if let Ok(piece) = piece {
-            count(piece.len() as u64);
-        }
-    });
+    let (_work, body) = progress::counted_file(file, metadata.len(), format!("importing {shown}"));
     let path = format!("api/v1/models/{}/imports", args.model.model);
-    let answer = rest.upload_file(&path, query, reqwest::Body::wrap_stream(bytes)).await;
+    let answer = rest.upload_file(&path, query, body).await;
     let answer = answer.map_err(|failure| match failure.hint {
         None => failure.while_doing(&shown.to_string()),
         Some(_) => failure,
