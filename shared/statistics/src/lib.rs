@@ -20,6 +20,7 @@
 //! and the script that made them.
 
 mod benjamini_hochberg;
+mod bisection;
 pub mod chi_squared;
 mod correlation;
 mod counts;

@@ -2,6 +2,8 @@
 
 use statrs::function::beta::beta_reg;
 
+use crate::bisection::turn;
+
 /// P(|T| ≥ |t|) with `dof` degrees of freedom, by the incomplete beta function: I_x(dof/2, ½) at x = dof/(dof + t²)
 /// (Abramowitz & Stegun 26.7.1). Good in relative terms far into the tail. NaN for NaN.
 ///
@@ -29,18 +31,7 @@ pub(super) fn critical(level: f64, dof: f64) -> f64 {
         low = high;
         high *= 2.0;
     }
-    // Until the two ends are neighbours.
-    loop {
-        let middle = low + (high - low) / 2.0;
-        if middle <= low || middle >= high {
-            return high;
-        }
-        if two_sided(middle, dof) > level {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
+    turn(low, high, |t| two_sided(t, dof) > level).1
 }
 
 #[cfg(test)]

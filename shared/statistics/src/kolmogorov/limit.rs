@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use crate::StatisticsError;
+use crate::bisection::turn;
 
 /// P(K ≥ y): 2 Σ (−1)^(k−1) exp(−2k²y²), or, for small y, by the theta-function identity
 /// 1 − √(2π)/y · Σ exp(−(2k−1)²π²/(8y²)).
@@ -38,19 +39,10 @@ pub fn limit_quantile(alpha: f64) -> Result<f64, StatisticsError> {
     if !(alpha > 0.0 && alpha < 1.0) {
         return Err(StatisticsError::NotAProbability { index: 0, value: alpha });
     }
-    // P(K ≥ y) ≤ 2 exp(−2y²) bounds it from above; bisection cannot fail, and is done when no double lies between.
-    let (mut low, mut high) = (0.0, (-0.5 * (alpha / 2.0).ln()).sqrt() + 1e-9);
-    loop {
-        let middle = 0.5 * (low + high);
-        if middle <= low || middle >= high {
-            return Ok(middle);
-        }
-        if limit_survival(middle) > alpha {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
+    // P(K ≥ y) ≤ 2 exp(−2y²) bounds it from above; bisection cannot fail.
+    let bound = (-0.5 * (alpha / 2.0).ln()).sqrt() + 1e-9;
+    let (low, high) = turn(0.0, bound, |y| limit_survival(y) > alpha);
+    Ok(0.5 * (low + high))
 }
 
 #[cfg(test)]
