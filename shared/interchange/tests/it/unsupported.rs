@@ -14,6 +14,17 @@ fn changed(name: &str, from: &str, to: &str) -> String {
     }
 }
 
+/// Each change, from one text to another, is refused with a message that begins as expected.
+fn assert_refused(file: &str, cases: &[(&str, &str, &str)]) {
+    for (from, to, expected) in cases {
+        let found = changed(file, from, to);
+        assert!(
+            found.starts_with(expected),
+            "{found:?} does not start with {expected:?}"
+        );
+    }
+}
+
 #[test]
 fn xgboost_models_of_another_kind_name_the_field() {
     let file = "xgboost-partition.json";
@@ -64,13 +75,7 @@ fn xgboost_models_of_another_kind_name_the_field() {
             "not supported: tree_info: a tree of output 1",
         ),
     ];
-    for (from, to, expected) in cases {
-        let found = changed(file, from, to);
-        assert!(
-            found.starts_with(expected),
-            "{found:?} does not start with {expected:?}"
-        );
-    }
+    assert_refused(file, &cases);
 }
 
 #[test]
@@ -143,13 +148,7 @@ fn broken_xgboost_models_name_the_field() {
             "not an XGBoost JSON model: missing field `learner`",
         ),
     ];
-    for (from, to, expected) in cases {
-        let found = changed(file, from, to);
-        assert!(
-            found.starts_with(expected),
-            "{found:?} does not start with {expected:?}"
-        );
-    }
+    assert_refused(file, &cases);
 }
 
 #[test]
@@ -187,13 +186,7 @@ fn lightgbm_models_of_another_kind_name_the_field() {
             "not supported: max_feature_idx: 64",
         ),
     ];
-    for (from, to, expected) in cases {
-        let found = changed(file, from, to);
-        assert!(
-            found.starts_with(expected),
-            "{found:?} does not start with {expected:?}"
-        );
-    }
+    assert_refused(file, &cases);
 }
 
 #[test]
@@ -259,13 +252,7 @@ fn broken_lightgbm_models_name_the_field() {
             "invalid model: Tree=0.leaf_value: ",
         ),
     ];
-    for (from, to, expected) in cases {
-        let found = changed(file, from, to);
-        assert!(
-            found.starts_with(expected),
-            "{found:?} does not start with {expected:?}"
-        );
-    }
+    assert_refused(file, &cases);
 }
 
 #[test]

@@ -1,18 +1,25 @@
 //! `holdfast data explore`: a report of a table that nobody has cleaned, without any service.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::support::run;
+use crate::support::{Finished, run};
 
 /// Adds a column that is the target under another name, with a name that would be markup if it were not escaped.
 const LEAK: &str = "<b>told</b>";
 
-async fn table(directory: &Path) -> String {
+async fn table(directory: &Path) -> PathBuf {
     let path = directory.join("customers.csv");
-    let path = path.to_str().unwrap().to_owned();
-    let made = run(["simulate", "customers", "--rows", "400", "--out", &path]).await;
+    let made = run([
+        "simulate",
+        "customers",
+        "--rows",
+        "400",
+        "--out",
+        path.to_str().unwrap(),
+    ])
+    .await;
     assert_eq!(made.code(), Some(0), "{}", made.stderr);
     let text = std::fs::read_to_string(&path).unwrap();
     let mut lines = text.lines();
@@ -27,21 +34,19 @@ async fn table(directory: &Path) -> String {
     path
 }
 
+async fn explore(source: &Path, out: &Path, more: &[&str]) -> Finished {
+    let (source, out) = (source.to_str().unwrap(), out.to_str().unwrap());
+    let arguments = ["data", "explore", "--source", source, "--out", out];
+    run(arguments.iter().chain(more)).await
+}
+
 #[tokio::test]
 async fn a_report_names_the_column_that_leaks_and_needs_nothing_but_itself() {
     let directory = tempfile::tempdir().unwrap();
     let source = table(directory.path()).await;
     let out = directory.path().join("report.html");
-    let arguments = [
-        "data",
-        "explore",
-        "--source",
-        &source,
-        "--out",
-        out.to_str().unwrap(),
+    let more = [
         "--json",
-    ];
-    let quick = [
         "--folds",
         "2",
         "--repeats",
@@ -49,7 +54,7 @@ async fn a_report_names_the_column_that_leaks_and_needs_nothing_but_itself() {
         "--engineered",
         "Amount_Each=Total_Trans_Amt/Total_Trans_Ct",
     ];
-    let found = run(arguments.into_iter().chain(quick)).await.json();
+    let found = explore(&source, &out, &more).await.json();
 
     let screens = found["screens"].as_array().unwrap();
     let leaks = |screen: &&Value| {
@@ -90,19 +95,10 @@ async fn the_same_table_and_seed_give_the_same_numbers_with_one_thread_or_two() 
     let directory = tempfile::tempdir().unwrap();
     let source = table(directory.path()).await;
     let out = directory.path().join("report.html");
-    let arguments = [
-        "data",
-        "explore",
-        "--source",
-        &source,
-        "--out",
-        out.to_str().unwrap(),
-        "--json",
-    ];
     let mut found = Vec::new();
     for threads in ["1", "2"] {
-        let more = ["--folds", "2", "--repeats", "1", "--threads", threads];
-        let mut numbers = run(arguments.into_iter().chain(more)).await.json();
+        let more = ["--json", "--folds", "2", "--repeats", "1", "--threads", threads];
+        let mut numbers = explore(&source, &out, &more).await.json();
         for family in numbers["families"]["families"].as_array_mut().unwrap() {
             // How long a fit takes is the one thing that may differ.
             assert!(family.as_object_mut().unwrap().remove("fit_seconds").is_some());
@@ -118,26 +114,16 @@ async fn what_cannot_be_explored_is_said_and_leaves_no_file() {
     let nothing = directory.path().join("nothing.csv");
     std::fs::write(&nothing, "Customer_Age,Gender\n40,F\n").unwrap();
     let out = directory.path().join("report.html");
-    let explore = |source: &Path, more: &[&str]| {
-        let mut arguments = vec!["data", "explore", "--source"];
-        let source = source.to_str().unwrap().to_owned();
-        let out = out.to_str().unwrap().to_owned();
-        arguments.extend(more);
-        let mut arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
-        arguments.insert(3, source);
-        arguments.extend(["--out".to_owned(), out]);
-        async move { run(arguments).await }
-    };
-    let no_target = explore(&nothing, &[]).await;
+    let no_target = explore(&nothing, &out, &[]).await;
     assert_eq!(no_target.code(), Some(1));
     assert!(
         no_target.stderr.contains("there is no column Attrition_Flag"),
         "{}",
         no_target.stderr
     );
-    let absent = explore(&directory.path().join("absent.csv"), &[]).await;
+    let absent = explore(&directory.path().join("absent.csv"), &out, &[]).await;
     assert_eq!(absent.code(), Some(1), "{}", absent.stderr);
-    let unknown = explore(&nothing, &["--engineered", "X=Customer_Age/Nothing"]).await;
+    let unknown = explore(&nothing, &out, &["--engineered", "X=Customer_Age/Nothing"]).await;
     assert_eq!(unknown.code(), Some(2));
     assert!(unknown.stderr.contains("Nothing"), "{}", unknown.stderr);
     let files: Vec<_> = std::fs::read_dir(directory.path())
