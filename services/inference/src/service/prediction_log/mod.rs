@@ -10,6 +10,7 @@
 //! `durability: fsync`, the machine too). Not promised: that a record which was *not* acknowledged is absent; a caller
 //! that went away may find its record there.
 
+mod group_commit;
 mod record;
 mod recovery;
 mod segment;
@@ -20,7 +21,7 @@ mod writer;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::TrySendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,13 +34,12 @@ use tokio::sync::{oneshot, watch};
 
 use crate::metrics::LogMetrics;
 use crate::settings::PredictionLogSettings;
+use group_commit::GroupCommit;
 use sequence::Sequence;
 use shared::Shared;
 use uploader::Uploader;
 use writer::{Append, Job, Writer};
 
-/// Requests that wait for the writer; one more is refused.
-const QUEUE: usize = 8_192;
 /// Failed uploads after which a flush gives up.
 const FLUSH_ATTEMPTS: u64 = 3;
 
@@ -140,7 +140,7 @@ impl Frames {
 /// The log of one replica.
 #[derive(Debug)]
 pub struct PredictionLog {
-    jobs: SyncSender<Job>,
+    commit: Arc<GroupCommit>,
     shared: Arc<Shared>,
     uploader: Uploader,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -179,7 +179,6 @@ impl PredictionLog {
         }
         found.into_iter().for_each(|segment| shared.found(segment));
 
-        let (jobs, queue) = sync_channel(QUEUE);
         let (end, ended) = watch::channel(false);
         let writer = Writer {
             settings: settings.clone(),
@@ -189,13 +188,13 @@ impl PredictionLog {
             buffer: Vec::new(),
             _lock: lock,
         };
-        let thread = std::thread::Builder::new()
-            .name("prediction-log".to_owned())
-            .spawn(move || {
-                // Dropped when the thread ends, by a panic too: whoever watches is told.
-                let _end = end;
-                writer.run(&queue);
-            });
+        let commit = Arc::new(GroupCommit::new(writer));
+        let (working, thread) = (Arc::clone(&commit), std::thread::Builder::new());
+        let thread = thread.name("prediction-log".to_owned()).spawn(move || {
+            // Dropped when the thread ends, by a panic too: whoever watches is told.
+            let _end = end;
+            working.run();
+        });
         let uploader = Uploader {
             shared: Arc::clone(&shared),
             store,
@@ -203,7 +202,7 @@ impl PredictionLog {
             settings: settings.clone(),
         };
         Ok(Self {
-            jobs,
+            commit,
             shared,
             uploader,
             writer: Mutex::new(Some(thread.map_err(io)?)),
@@ -225,12 +224,13 @@ impl PredictionLog {
             hour: frames.hour,
             reply,
         };
-        self.jobs.try_send(Job::Append(append)).map_err(|error| match error {
-            TrySendError::Full(_) => {
+        let submitted = self.commit.submit(Job::Append(append)).await;
+        submitted.map_err(|error| match error {
+            TrySendError::Full(()) => {
                 self.shared.metrics.refused.inc_by(refused);
                 AppendError::Overloaded
             }
-            TrySendError::Disconnected(_) => AppendError::Closed,
+            TrySendError::Disconnected(()) => AppendError::Closed,
         })?;
         answer.await.unwrap_or(Err(AppendError::Closed))
     }
@@ -241,7 +241,9 @@ impl PredictionLog {
     /// [`FlushError::StoreAway`] after a few failed uploads; trying goes on in the background.
     pub async fn flush(&self) -> Result<(), FlushError> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.try_send(Job::Seal(reply)).map_err(|_| FlushError::Closed)?;
+        self.commit
+            .hand_over(Job::Seal(reply))
+            .map_err(|_| FlushError::Closed)?;
         let mark = answer.await.map_err(|_| FlushError::Closed)?;
         let mut progress = self.shared.progress.subscribe();
         let failures_before = progress.borrow_and_update().failures;
@@ -294,7 +296,7 @@ impl PredictionLog {
     /// ended.
     pub async fn close(&self, patience: Duration) {
         // A full queue empties: the writer is alive, or the queue is disconnected.
-        while let Err(TrySendError::Full(_)) = self.jobs.try_send(Job::Close) {
+        while let Err(TrySendError::Full(())) = self.commit.hand_over(Job::Close) {
             tokio::task::yield_now().await;
         }
         self.writer_ended().await;

@@ -1,10 +1,10 @@
-//! The one thread that writes the spool. All requests that wait are written in one go (and one sync): group commit.
+//! Writes the spool. All requests that wait are written in one go (and one sync).
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use holdfast_records::PartitionHour;
@@ -17,7 +17,7 @@ use crate::settings::{Durability, OnFull, PredictionLogSettings};
 
 /// A group is written when it has this many bytes, even if more requests wait.
 const GROUP_BYTES: usize = 1 << 20;
-/// How long the thread sleeps when no segment is open.
+/// How long there is nothing to do while no segment is open.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 pub(super) enum Job {
@@ -36,6 +36,7 @@ pub(super) struct Append {
     pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
 }
 
+#[derive(Debug)]
 pub(super) struct Writer {
     pub(crate) settings: PredictionLogSettings,
     pub(crate) shared: Arc<Shared>,
@@ -44,11 +45,21 @@ pub(super) struct Writer {
     pub(crate) open: Option<Open>,
     /// Reused between groups.
     pub(crate) buffer: Vec<u8>,
-    /// Held locked for as long as the thread lives: two processes must not share a spool.
+    /// Held locked for as long as the writer lives: two processes must not share a spool.
     pub(crate) _lock: File,
 }
 
+/// What [`Writer::drain`] did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Drained {
+    /// Jobs done.
+    pub(crate) jobs: usize,
+    /// The last one was to end.
+    pub(crate) closed: bool,
+}
+
 /// The segment that is written to.
+#[derive(Debug)]
 pub(super) struct Open {
     file: File,
     path: PathBuf,
@@ -69,57 +80,52 @@ impl Open {
 }
 
 impl Writer {
-    pub(crate) fn run(mut self, jobs: &Receiver<Job>) {
-        loop {
-            let first = match jobs.recv_timeout(self.patience()) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            if self
-                .open
-                .as_ref()
-                .is_some_and(|open| open.since.elapsed() >= self.longest_age())
+    /// Does the jobs that wait, in groups up to a size, and says how many they were; stops behind [`Job::Close`].
+    pub(super) fn drain(&mut self, jobs: &Receiver<Job>) -> Drained {
+        let mut drained = Drained::default();
+        while !drained.closed {
+            let (mut group, mut bytes) = (Vec::new(), 0);
+            while bytes < GROUP_BYTES
+                && let Ok(job) = jobs.try_recv()
             {
-                self.seal();
+                drained.jobs += 1;
+                match job {
+                    Job::Append(append) => {
+                        bytes += append.frames.len();
+                        group.push(append);
+                    }
+                    Job::Seal(reply) => {
+                        self.commit(std::mem::take(&mut group));
+                        self.seal();
+                        // Whoever asked may have gone away.
+                        let _ = reply.send(self.shared.mark());
+                    }
+                    Job::Close => {
+                        drained.closed = true;
+                        break;
+                    }
+                }
             }
-            if first.is_some_and(|first| self.work(first, jobs).is_break()) {
+            let more = bytes >= GROUP_BYTES;
+            self.commit(group);
+            if !more {
                 break;
             }
         }
-        self.seal();
+        drained
     }
 
-    /// Does one job and those that wait behind it, up to a group's size.
-    fn work(&mut self, first: Job, jobs: &Receiver<Job>) -> std::ops::ControlFlow<()> {
-        let mut group: Vec<Append> = Vec::new();
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(job) = next {
-            match job {
-                Job::Append(append) => {
-                    bytes += append.frames.len();
-                    group.push(append);
-                }
-                Job::Seal(reply) => {
-                    self.commit(std::mem::take(&mut group));
-                    self.seal();
-                    // Whoever asked may have gone away.
-                    let _ = reply.send(self.shared.mark());
-                }
-                Job::Close => {
-                    self.commit(group);
-                    return std::ops::ControlFlow::Break(());
-                }
-            }
-            next = if bytes < GROUP_BYTES {
-                jobs.try_recv().ok()
-            } else {
-                None
-            };
+    /// Seals the open segment if it is old enough, and says how long the next one has until then.
+    pub(super) fn seal_aged(&mut self) -> Duration {
+        if self.patience().is_zero() {
+            self.seal();
         }
-        self.commit(group);
-        std::ops::ControlFlow::Continue(())
+        self.patience()
+    }
+
+    /// Whether no segment is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_none()
     }
 
     fn longest_age(&self) -> Duration {
@@ -293,7 +299,7 @@ impl Writer {
     }
 
     /// Closes the open segment and hands it to the uploader.
-    fn seal(&mut self) {
+    pub(super) fn seal(&mut self) {
         let Some(open) = self.open.take() else { return };
         if open.records == 0 {
             let _ = std::fs::remove_file(&open.path);
