@@ -163,7 +163,8 @@ macro_rules! rpcs {
                 pub async fn $method(&self, message: $package::$request) -> Result<$package::$answer, Fault> {
                     let call = |request| {
                         let mut client = $client::new(self.$peer.channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-                        async move { client.$method(request).await }
+                        // In a box of its own: within the futures of those who wait for it, its kilobytes would be copied at every level.
+                        Box::pin(async move { client.$method(request).await })
                     };
                     self.$peer.$how(message, call).await
                 }
