@@ -133,7 +133,8 @@ impl Stack {
             .await
             .context("training")?;
         common.peers.training = url(training.grpc);
-        let inference = holdfast_inference::start(common.clone(), inference, part("inference"))
+        let serving = part("inference");
+        let inference = holdfast_inference::start(common.clone(), inference, serving.clone())
             .await
             .context("inference")?;
         common.peers.inference = url(inference.grpc);
@@ -141,9 +142,11 @@ impl Stack {
             .await
             .context("monitoring")?;
         common.peers.monitoring = url(monitoring.grpc);
-        let gateway = holdfast_gateway::start(common.clone(), gateway, part("gateway"))
-            .await
-            .context("gateway")?;
+        // A part of inference's end: its predictions are made in there, so it must have answered them first.
+        let gateway =
+            holdfast_gateway::start_beside(Some(inference.local), common.clone(), gateway, serving.child("gateway"))
+                .await
+                .context("gateway")?;
 
         let addresses = Addresses {
             http: gateway.http,

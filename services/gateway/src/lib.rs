@@ -14,9 +14,10 @@ mod settings;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use holdfast_api::DynInferenceService;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
-use holdfast_chassis::server::HttpServer;
+use holdfast_chassis::server::{HttpServer, Local};
 use holdfast_chassis::settings::Common;
 use holdfast_chassis::{Readiness, Shutdown};
 
@@ -63,9 +64,22 @@ impl Running {
 /// # Errors
 /// [`Error`] if an address cannot be had or a peer's URL is not one.
 pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running, Error> {
+    start_beside(None, common, settings, shutdown).await
+}
+
+/// [`start`] in the process of an inference, whose predictions then need no socket.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_beside(
+    inference: Option<Local<DynInferenceService>>,
+    common: Common,
+    settings: Settings,
+    shutdown: Shutdown,
+) -> Result<Running, Error> {
     let registry = Arc::new(MetricsRegistry::new("gateway"));
     let metrics = Metrics::register(&registry);
-    let peers = Peers::new(&common, &metrics)?;
+    let peers = Peers::new(&common, &metrics, inference)?;
     let server = settings.server.clone();
     let clock = Arc::new(SystemClock);
     let (router, openapi) = rest::router(Gateway {

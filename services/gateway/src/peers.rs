@@ -10,6 +10,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
+use holdfast_api::DynInferenceService;
 use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
 use holdfast_api::monitoring::v1 as monitoring;
@@ -21,6 +22,7 @@ use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
 use holdfast_chassis::client::retry::{self, RetryPolicy};
 use holdfast_chassis::client::{Channel, ClientBuilder, ClientError};
+use holdfast_chassis::server::Local;
 use holdfast_chassis::settings::{ClientSettings, RetrySettings};
 use holdfast_chassis::{Common, Fault};
 use tonic::{Request, Response, Status, Streaming};
@@ -43,17 +45,23 @@ struct Peer {
 #[derive(Clone, Debug)]
 pub struct Peers {
     inference: Peer,
+    /// The inference of the same process: it makes the predictions.
+    beside: Option<Local<DynInferenceService>>,
     registry: Peer,
     training: Peer,
     monitoring: Peer,
 }
 
 impl Peers {
-    /// Connects to nobody yet: peers may be away. Needs a tokio runtime around it.
+    /// Connects to nobody yet: peers may be away. Needs a tokio runtime around it. `beside` is the inference of the same process, if there is one.
     ///
     /// # Errors
     /// [`ClientError`] if an address is not a URL.
-    pub fn new(common: &Common, metrics: &Metrics) -> Result<Self, ClientError> {
+    pub fn new(
+        common: &Common,
+        metrics: &Metrics,
+        beside: Option<Local<DynInferenceService>>,
+    ) -> Result<Self, ClientError> {
         let peer = |name: PeerName, url: &str| -> Result<Peer, ClientError> {
             Ok(Peer {
                 channel: ClientBuilder::new(url, &common.client).without_deadline().channel()?,
@@ -64,6 +72,7 @@ impl Peers {
         };
         Ok(Self {
             inference: peer(PeerName::Inference, &common.peers.inference)?,
+            beside,
             registry: peer(PeerName::Registry, &common.peers.registry)?,
             training: peer(PeerName::Training, &common.peers.training)?,
             monitoring: peer(PeerName::Monitoring, &common.peers.monitoring)?,
@@ -84,6 +93,7 @@ impl Peers {
         };
         Self {
             inference: hurried(&self.inference),
+            beside: self.beside.clone(),
             registry: hurried(&self.registry),
             training: hurried(&self.training),
             monitoring: hurried(&self.monitoring),
@@ -173,9 +183,39 @@ macro_rules! rpcs {
     };
 }
 
+/// Methods of [`Peers`] that the inference of the same process answers, if there is one: those that scores are asked for by.
+macro_rules! predictions {
+    ($($rpc:literal $method:ident($request:ident) -> $answer:ident;)+) => {
+        impl Peers {
+            $(
+                #[doc = concat!("Calls `", stringify!($method), "` of inference.\n\n# Errors\nThe peer's failure, or that it is away or late.")]
+                pub async fn $method(&self, message: inference::$request) -> Result<inference::$answer, Fault> {
+                    let call = |request| {
+                        let beside = self.beside.clone();
+                        let mut client = InferenceServiceClient::new(self.inference.channel.clone())
+                            .max_decoding_message_size(MAX_ANSWER_BYTES);
+                        // Boxed for the reason given in `rpcs`.
+                        Box::pin(async move {
+                            let Some(local) = beside else { return client.$method(request).await };
+                            let path = concat!("/holdfast.inference.v1.InferenceService/", $rpc);
+                            local
+                                .call(path, request, |service, request| async move { service.$method(request).await })
+                                .await
+                        })
+                    };
+                    self.inference.read(message, call).await
+                }
+            )+
+        }
+    };
+}
+
+predictions! {
+    "Predict" predict(PredictRequest) -> PredictResponse;
+    "PredictBatch" predict_batch(PredictBatchRequest) -> PredictBatchResponse;
+}
+
 rpcs! { inference, InferenceServiceClient, inference:
-    read predict(PredictRequest) -> PredictResponse;
-    read predict_batch(PredictBatchRequest) -> PredictBatchResponse;
     read explain(ExplainRequest) -> ExplainResponse;
     read get_model(GetModelRequest) -> GetModelResponse;
     read get_replica_status(GetReplicaStatusRequest) -> GetReplicaStatusResponse;

@@ -21,11 +21,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_api::DynInferenceService;
 use holdfast_api::inference::v1::inference_service_server::InferenceServiceServer;
 use holdfast_api::open_inference::v2::grpc_inference_service_server::GrpcInferenceServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
-use holdfast_chassis::server::ServerBuilder;
+use holdfast_chassis::server::{Local, ServerBuilder};
 use holdfast_chassis::{Common, Readiness, Shutdown};
 use holdfast_records::Slug;
 use holdfast_records::champion::ChampionLog;
@@ -60,6 +61,8 @@ pub struct Running {
     pub grpc: SocketAddr,
     /// Where the admin server listens, with the real port.
     pub admin: SocketAddr,
+    /// The typed API for callers of this process.
+    pub local: Local<DynInferenceService>,
     shutdown: Shutdown,
 }
 
@@ -148,7 +151,7 @@ pub async fn start_on(
         (parts.metrics.clone(), Arc::clone(&foundation.clock)),
         &settings.predict,
     ));
-    let adapter = grpc::InferenceAdapter::new(
+    let adapter = Arc::new(grpc::InferenceAdapter::new(
         Arc::clone(&predictor),
         Arc::clone(&log),
         parts.board.clone(),
@@ -157,9 +160,9 @@ pub async fn start_on(
             started_at: foundation.clock.now(),
         },
         settings.predict.stream_window,
-    );
+    ));
     let limit = settings.server.max_message_bytes;
-    let typed = InferenceServiceServer::new(adapter)
+    let typed = InferenceServiceServer::from_arc(Arc::clone(&adapter))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
     let open = GrpcInferenceServiceServer::new(grpc::OpenInferenceAdapter::new(predictor));
@@ -172,6 +175,7 @@ pub async fn start_on(
     let running = Running {
         grpc: server.grpc_addr,
         admin: server.admin_addr,
+        local: server.local(adapter),
         shutdown: shutdown.clone(),
     };
     let champions = ChampionLog::new(foundation.blobs, settings.model.clone());

@@ -47,6 +47,11 @@ mod generated {
 
 pub use generated::{common, inference, monitoring, open_inference, registry, training};
 
+/// Inference as callers of the same process see it, whatever its type is.
+pub type DynInferenceService = dyn inference::v1::inference_service_server::InferenceService<
+        PredictStreamStream = tonic::codegen::BoxStream<inference::v1::PredictStreamResponse>,
+    >;
+
 pub mod customer;
 pub mod time;
 

@@ -17,6 +17,7 @@ use super::admin::Admin;
 use super::grpc::Grpc;
 use super::grpc_metrics::{GrpcMeter, methods};
 use super::layers::{RequestLayers, Shared};
+use super::local::Local;
 use super::{BindError, health, listen};
 use crate::metrics::MetricsRegistry;
 use crate::readiness::Readiness;
@@ -182,6 +183,12 @@ pub struct BoundServer {
 }
 
 impl BoundServer {
+    /// One of its services for callers of the same process, who need no socket.
+    #[must_use]
+    pub fn local<T: ?Sized>(&self, service: Arc<T>) -> Local<T> {
+        Local::new(self.layers.clone(), service)
+    }
+
     /// Starts answering, in tasks that belong to the [`Shutdown`], and returns at once; `Shutdown::finish` waits for their end. If the server fails, the
     /// service ends.
     pub fn serve(self) {

@@ -10,9 +10,11 @@ mod health;
 mod http;
 mod http_metrics;
 mod layers;
+mod local;
 
 pub use builder::{BoundServer, ServerBuilder};
 pub use http::{BoundHttpServer, HttpServer};
+pub use local::Local;
 
 use std::net::SocketAddr;
 

@@ -7,6 +7,7 @@ mod clocks;
 mod errors;
 mod grpc;
 mod http;
+mod local;
 mod process;
 mod retries;
 mod settings;

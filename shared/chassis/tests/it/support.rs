@@ -25,7 +25,7 @@ use tonic_prost::ProstCodec;
 use tower::Service;
 
 pub(crate) const SERVICE: &str = "holdfast.test.v1.EchoService";
-const SAY: &str = "/holdfast.test.v1.EchoService/Say";
+pub(crate) const SAY: &str = "/holdfast.test.v1.EchoService/Say";
 const WATCH: &str = "/holdfast.test.v1.EchoService/Watch";
 
 #[derive(Clone, PartialEq, Message)]
@@ -76,7 +76,7 @@ impl Echo {
         self.arrived.acquire().await.unwrap().forget();
     }
 
-    async fn say(&self, request: SayRequest) -> Result<SayReply, Status> {
+    pub(crate) async fn say(&self, request: SayRequest) -> Result<SayReply, Status> {
         let text = match request.text.as_str() {
             "wait" => {
                 let released = self.release.notified();
