@@ -1,4 +1,5 @@
-//! What the tests of all crates share: waiting on conditions, the bank's file, a real S3 server, processes under test.
+//! What the tests of all crates share: waiting on conditions, the bank's file, a real S3 server, a proxy that refuses, processes
+//! under test.
 //!
 //! It knows none of the other crates, so that every one of them can use it in its tests. Everything here panics with what it was doing when an
 //! expectation is not met: that is how a test ends.
@@ -12,6 +13,7 @@ mod bank;
 mod eventually;
 mod ports;
 mod process;
+mod proxy;
 mod seaweed;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ pub use bank::bank_csv;
 pub use eventually::{eventually, eventually_some};
 pub use ports::free_ports;
 pub use process::{Line, Process, ProcessBuilder, Stream};
+pub use proxy::TcpProxy;
 pub use seaweed::SeaweedS3;
 
 /// The root of the source tree these tests were built from.

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may fail as tests do")]
 
 mod processes;
+mod proxy;
 mod s3_server;
 mod waiting;
