@@ -103,6 +103,7 @@ containers-test: .tools/python.stamp $(PROMETHEUS_STAMP) ## Compose the stack, t
 # Each measures Holdfast and its peers in one run and ends with exit code 1 when a target is missed (tests/load/README.md).
 # BANK_CSV=FILE names the bank's file.
 LOAD_PYTHON := .tools/load-venv/bin/python
+bench-%: export PYTHONPATH := $(CURDIR)/tests/load
 
 .PHONY: bench-scoring
 bench-scoring: .tools/load.stamp ## One row, batches and TreeSHAP of a 400-tree model on one core, beside the other libraries
@@ -123,6 +124,31 @@ bench-training: .tools/load.stamp ## 400 trees of depth 6 on the training split,
 bench-tuning: .tools/load.stamp ## 50 trials of 5-fold cross-validation, beside Optuna with XGBoost. SEEDS=n for fewer than five seeds
 	$(CARGO) build --release --locked --package holdfast-load --bin bench-tuning
 	$(LOAD_PYTHON) tests/load/models/tuning.py
+
+.PHONY: bench-grpc
+bench-grpc: .tools/load.stamp ## gRPC Predict with its full log, beside a tonic server that does nothing
+	$(CARGO) build --release --locked --package holdfast-inference --package holdfast-load --bins
+	$(LOAD_PYTHON) tests/load/serving/grpc_predict.py
+
+.PHONY: bench-rest
+bench-rest: .tools/load.stamp ## REST /predict and batches, beside an axum server that does nothing and beside servers in Python
+	$(CARGO) build --release --locked --package holdfast-cli --package holdfast-inference --package holdfast-gateway --package holdfast-load --bins
+	$(LOAD_PYTHON) tests/load/serving/rest_predict.py
+
+##@ Proofs
+
+# The tests that `make test` runs small, in full, against release builds of the services. Each prints its figures.
+PROVE := $(CARGO) nextest run --locked --package holdfast-e2e --profile proof --run-ignored only --no-capture
+prove-%: export HOLDFAST_BIN_DIR := $(CURDIR)/$(BIN_DIR)
+prove-%: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
+
+.PHONY: prove-swap
+prove-swap: build $(NEXTEST_STAMP) ## 100 swaps under load with the registry killed meanwhile, then 1,000 swaps with memory watched
+	$(PROVE) -E 'test(proofs::swap::full)'
+
+.PHONY: prove-log
+prove-log: build .tools/python.stamp $(NEXTEST_STAMP) ## 50 kills under load, a minute without S3, a full spool: what was acknowledged is logged
+	$(PROVE) -E 'test(proofs::log::full)'
 
 ##@ Tools
 

@@ -13,22 +13,10 @@ import numpy as np
 import pandas
 import xgboost
 from imblearn.over_sampling import SMOTE
+from predecessor import REQUIRED, XGBOOST, features
 from sklearn.preprocessing import StandardScaler
 
 TUNED = pathlib.Path(__file__).with_name("tuned_peers.json")
-
-# The predecessor's own columns; it engineers two more and drops three of these.
-REQUIRED = (
-    "Total_Relationship_Count",
-    "Credit_Limit",
-    "Total_Revolving_Bal",
-    "Total_Amt_Chng_Q4_Q1",
-    "Total_Trans_Amt",
-    "Total_Trans_Ct",
-    "Total_Ct_Chng_Q4_Q1",
-    "Avg_Utilization_Ratio",
-)
-DROPPED = ["Total_Amt_Chng_Q4_Q1", "Total_Revolving_Bal", "Credit_Limit"]
 
 
 class Bank:
@@ -77,25 +65,11 @@ def booster(kind, data, parameters):
 def predecessor(data):
     """Eight columns, two engineered, three dropped; scaled, balanced by SMOTE, XGBoost."""
     table = data.texts[list(REQUIRED)].astype(float)
-    amount = table["Total_Trans_Amt"]
-    growth = (table["Total_Amt_Chng_Q4_Q1"] / amount).where(amount != 0, 0.0)
-    value = table["Total_Revolving_Bal"] * table["Avg_Utilization_Ratio"]
-    table = table.assign(
-        Activity_Growth=growth, Customer_Value=value * table["Credit_Limit"]
-    )
-    columns = table.drop(columns=DROPPED).to_numpy()
+    columns = features(table).to_numpy()
 
     def fit(train):
         scaler = StandardScaler().fit(columns[train])
-        model = xgboost.XGBClassifier(
-            n_estimators=468,
-            max_depth=6,
-            learning_rate=0.025,
-            subsample=0.77,
-            colsample_bytree=0.62,
-            random_state=42,
-            n_jobs=1,
-        )
+        model = xgboost.XGBClassifier(**XGBOOST)
         labels = data.labels[train].astype(int)
         balanced = SMOTE(random_state=42).fit_resample(
             scaler.transform(columns[train]), labels

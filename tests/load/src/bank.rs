@@ -34,7 +34,7 @@ pub fn split(customers: &[Customer], path: &Path) -> Result<(Labelled, Labelled)
     Ok((labelled(&train)?, labelled(&test)?))
 }
 
-/// Training and test rows by the indices that `models/bench.py` wrote: `{"train": [...], "test": [...]}`.
+/// Training and test rows by the indices that `bench.py` wrote: `{"train": [...], "test": [...]}`.
 ///
 /// # Errors
 /// When the file cannot be read, is no such object, or names a row that is not there.
