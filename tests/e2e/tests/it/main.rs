@@ -13,5 +13,6 @@ mod evidence;
 mod exploring;
 mod interchange;
 mod processes;
+mod proofs;
 mod support;
 mod tuning;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use holdfast_api::customer::to_wire;
 use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
 use holdfast_api::inference::v1::{PredictRequest, PredictResponse};
-use holdfast_chassis::client::ClientBuilder;
+use holdfast_chassis::client::{Channel, ClientBuilder};
 use holdfast_chassis::settings::ClientSettings;
 use holdfast_domain::{Customer, Schema};
 use holdfast_storage::{BlobStore, BlobStoreSettings};
@@ -109,6 +109,22 @@ impl Cluster {
         format!("http://{}", self.service(Name::Gateway).address)
     }
 
+    /// Where a service answers gRPC.
+    pub(crate) fn grpc_url(&self, name: Name) -> String {
+        format!("http://{}", self.service(name).address)
+    }
+
+    /// A connection to a service.
+    pub(crate) fn channel(&self, name: Name) -> Channel {
+        let client = ClientBuilder::new(self.grpc_url(name), &ClientSettings::default());
+        client.channel().unwrap()
+    }
+
+    /// The process of a service.
+    pub(crate) fn process_id(&self, name: Name) -> u32 {
+        self.service(name).process.id()
+    }
+
     /// A folder for the test's own files.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -174,13 +190,11 @@ impl Cluster {
 
     /// Asks about a customer over gRPC.
     pub(crate) async fn predict_grpc(&self, customer: &Customer) -> PredictResponse {
-        let url = format!("http://{}", self.service(Name::Inference).address);
-        let channel = ClientBuilder::new(url, &ClientSettings::default()).channel().unwrap();
         let request = PredictRequest {
             customer: Some(to_wire(customer, Schema::embedded())),
             ..Default::default()
         };
-        InferenceServiceClient::new(channel)
+        InferenceServiceClient::new(self.channel(Name::Inference))
             .predict(request)
             .await
             .unwrap()

@@ -9,24 +9,26 @@ use serde_json::Value;
 
 use super::PATIENCE;
 
-/// The path of a program of this workspace.
+/// The path of a program of this workspace: in `HOLDFAST_BIN_DIR`, or where this test was built.
 ///
 /// # Panics
 /// When it has not been built: cargo builds the programs of other packages only when asked.
 pub(crate) fn binary(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("this test's own path");
-    // target/<profile>/deps/it-… and target/<profile>/holdfast
-    let path = test
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("a target directory")
-        .join(name);
+    let directory = std::env::var_os("HOLDFAST_BIN_DIR").map_or_else(beside_this_test, PathBuf::from);
+    let path = directory.join(name);
     assert!(
         path.is_file(),
         "{} is not built: run `make test`, or `cargo build --workspace --bins` first",
         path.display()
     );
     path
+}
+
+/// `target/<profile>`, of `target/<profile>/deps/it-…`.
+fn beside_this_test() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let directory = test.parent().and_then(|deps| deps.parent());
+    directory.expect("a target directory").to_owned()
 }
 
 /// How a command ended.
