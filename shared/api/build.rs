@@ -8,10 +8,12 @@ use prost::Message as _;
 const PROTOS: &[&str] = &[
     "holdfast/common/v1/customer.proto",
     "holdfast/common/v1/model_ref.proto",
+    "holdfast/common/v1/rollout.proto",
     "holdfast/common/v1/validation.proto",
     "holdfast/inference/v1/inference.proto",
     "holdfast/registry/v1/tracking.proto",
     "holdfast/registry/v1/models.proto",
+    "holdfast/registry/v1/rollout.proto",
     "holdfast/registry/v1/champion.proto",
     "holdfast/training/v1/training.proto",
     "holdfast/monitoring/v1/monitoring.proto",

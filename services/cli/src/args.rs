@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Who is champion, who was, and by whose word
     #[command(subcommand)]
     Champion(commands::champion::ChampionCommand),
+    /// Try a version on live traffic beside the champion
+    #[command(subcommand)]
+    Rollout(commands::rollout::RolloutCommand),
     /// Compare recent predictions with what the champion was trained on
     Drift(commands::drift::DriftArgs),
     /// What customers did in the end

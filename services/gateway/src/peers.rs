@@ -18,6 +18,7 @@ use holdfast_api::monitoring::v1::monitoring_service_client::MonitoringServiceCl
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
+use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
 use holdfast_chassis::client::retry::{self, RetryPolicy};
@@ -234,6 +235,13 @@ rpcs! { registry, ChampionServiceClient, registry:
     read get_champion(GetChampionRequest) -> GetChampionResponse;
     read list_champions(ListChampionsRequest) -> ListChampionsResponse;
     read list_replicas(ListReplicasRequest) -> ListReplicasResponse;
+}
+
+rpcs! { registry, RolloutServiceClient, registry:
+    write start_rollout(StartRolloutRequest) -> StartRolloutResponse;
+    write end_rollout(EndRolloutRequest) -> EndRolloutResponse;
+    read get_rollout(GetRolloutRequest) -> GetRolloutResponse;
+    read list_rollouts(ListRolloutsRequest) -> ListRolloutsResponse;
 }
 
 rpcs! { training, TrainingServiceClient, training:

@@ -4,6 +4,7 @@
 mod convert;
 mod inference;
 mod open_inference;
+mod rollout;
 mod tensors;
 
 use holdfast_chassis::error::Fault;
@@ -13,6 +14,7 @@ use crate::error::Error;
 
 pub(crate) use inference::{InferenceAdapter, Replica};
 pub(crate) use open_inference::OpenInferenceAdapter;
+pub(crate) use rollout::tally_out;
 
 fn status(error: Error) -> Status {
     Fault::from(error).into()

@@ -2,7 +2,7 @@
 //!
 //! `service/` is the logic: [`service::predict`] (check, score, log, answer: the one core of every surface),
 //! [`service::serving`] (the model in service, swapped by one atomic store), [`service::loader`] (prepare, then swap),
-//! [`service::subscription`] (how it hears of champions) and [`service::prediction_log`] (spool, Parquet, blob store).
+//! [`service::subscription`] (how it hears of champions), [`service::rollout`] (versions on trial beside them) and [`service::prediction_log`] (spool, Parquet, blob store).
 //! `grpc/` adapts the typed API and the Open Inference Protocol to it.
 //!
 //! It serves on while the registry and the blob store are away, and starts without them from the last good model on
@@ -30,6 +30,7 @@ use holdfast_chassis::server::{Local, ServerBuilder};
 use holdfast_chassis::{Common, Readiness, Shutdown};
 use holdfast_records::Slug;
 use holdfast_records::champion::ChampionLog;
+use holdfast_records::rollout::RolloutLog;
 use holdfast_storage::BlobStore;
 
 pub use error::{Error, Result};
@@ -41,7 +42,12 @@ use service::last_good::LastGood;
 use service::loader::Loader;
 use service::predict::Predictor;
 use service::prediction_log::PredictionLog;
+use service::preparation::Preparer;
 use service::registry::Registry;
+use service::rollout::Notices;
+use service::rollout::director::Director;
+use service::rollout::recorder::Recorder;
+use service::rollout::shadow::{Comparer, ShadowQueue};
 use service::serving::Serving;
 use service::status::StatusBoard;
 use service::subscription::Subscription;
@@ -128,14 +134,18 @@ pub async fn start_on(
         serving: Arc::default(),
         board: StatusBoard::new(),
         targets: Targets::new(),
+        notices: Notices::default(),
         metrics,
+    };
+    let preparer = Preparer {
+        store: Arc::clone(&foundation.blobs),
+        disk: LastGood::open(&directory.join("models"), settings.champion.keep_artifacts).map_err(local)?,
     };
     let loader = Loader {
         targets: parts.targets.clone(),
         serving: Arc::clone(&parts.serving),
         board: parts.board.clone(),
-        store: Arc::clone(&foundation.blobs),
-        disk: LastGood::open(&directory.join("models"), settings.champion.keep_artifacts).map_err(local)?,
+        preparer: preparer.clone(),
         metrics: parts.metrics.clone(),
         clock: Arc::clone(&foundation.clock),
         ready: readiness.condition("model"),
@@ -178,8 +188,8 @@ pub async fn start_on(
         local: server.local(adapter),
         shutdown: shutdown.clone(),
     };
-    let champions = ChampionLog::new(foundation.blobs, settings.model.clone());
-    parts.spawn(loader, Arc::new(registry), champions, &settings, &shutdown);
+    parts.spawn_trials(preparer, replica, &foundation, &settings, &shutdown);
+    parts.spawn(loader, Arc::new(registry), foundation.blobs, &settings, &shutdown);
     spawn_log(&log, &shutdown);
     server.serve();
     Ok(running)
@@ -190,24 +200,64 @@ struct Parts {
     serving: Arc<Serving>,
     board: StatusBoard,
     targets: Targets,
+    notices: Notices,
     metrics: Metrics,
 }
 
 impl Parts {
+    /// Starts the tasks of versions on trial. The comparisons go on until no request is left.
+    fn spawn_trials(
+        &self,
+        preparer: Preparer,
+        replica: Slug,
+        foundation: &Foundation,
+        settings: &Settings,
+        shutdown: &Shutdown,
+    ) {
+        let (queue, waiting) = ShadowQueue::new(settings.rollout.shadow_queue);
+        let recorder = Recorder::new(
+            Arc::clone(&foundation.blobs),
+            replica,
+            settings.rollout.clone(),
+            self.metrics.rollout.clone(),
+        );
+        let director = Director {
+            notices: self.notices.clone(),
+            serving: Arc::clone(&self.serving),
+            board: self.board.clone(),
+            preparer,
+            queue,
+            metrics: self.metrics.clone(),
+            clock: Arc::clone(&foundation.clock),
+            settings: settings.champion.clone(),
+        };
+        shutdown.spawn_critical(
+            "rollouts",
+            until(shutdown.stopping(), async move { director.run().await }),
+        );
+        let comparer = Comparer {
+            queue: waiting,
+            recorder,
+        };
+        shutdown.spawn("shadow comparisons", comparer.run(shutdown.ending()));
+    }
+
     /// Starts the tasks that bring in champions; they end as soon as the service stops.
     fn spawn(
         self,
         loader: Loader,
         registry: Arc<dyn Registry>,
-        log: ChampionLog,
+        blobs: Arc<dyn BlobStore>,
         settings: &Settings,
         shutdown: &Shutdown,
     ) {
         let champion = settings.champion.clone();
         let subscription = Subscription {
             registry: Arc::clone(&registry),
-            log,
+            log: ChampionLog::new(Arc::clone(&blobs), settings.model.clone()),
+            rollouts: RolloutLog::new(blobs, settings.model.clone()),
             targets: self.targets,
+            notices: self.notices,
             board: self.board.clone(),
             metrics: self.metrics,
             settings: champion.clone(),
@@ -217,8 +267,8 @@ impl Parts {
             "subscription",
             until(shutdown.stopping(), async move { subscription.run().await }),
         );
-        let board = self.board;
-        let reporting = async move { reporter::run(registry, board, &champion).await };
+        let (board, rollout) = (self.board, settings.rollout.clone());
+        let reporting = async move { reporter::run(registry, board, &champion, &rollout).await };
         shutdown.spawn_critical("reporter", until(shutdown.stopping(), reporting));
     }
 }

@@ -10,6 +10,8 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram as ValueHistogram;
 
+use crate::service::rollout::tally::{Broken, DELTA_BOUNDS};
+
 /// How a customer that was to be scored was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -49,6 +51,16 @@ struct StageLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FeatureLabels {
     feature: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RoleLabels {
+    role: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -104,8 +116,37 @@ pub struct Metrics {
     pub reload: Histogram,
     /// 1 while the subscription stands.
     pub registry_connected: Gauge,
+    /// Versions on trial.
+    pub rollout: RolloutMetrics,
     /// The prediction log.
     pub log: LogMetrics,
+}
+
+/// Metrics of versions on trial.
+#[derive(Clone, Debug)]
+pub struct RolloutMetrics {
+    /// 1 while a version is on trial here.
+    pub active: Gauge,
+    /// Requests that the champion scored beside a challenger.
+    pub champion_requests: Counter,
+    /// Requests that a challenger scored, or failed to.
+    pub challenger_requests: Counter,
+    /// Requests that a challenger failed to score.
+    pub errors: Counter,
+    error_returns: Counter,
+    latency_returns: Counter,
+    /// Challengers that could not be prepared.
+    pub load_failures: Counter,
+    /// Requests that were not compared because too many waited.
+    pub skipped: Counter,
+    /// Absolute differences of the two scores.
+    pub delta: ValueHistogram,
+    /// Rows that the two versions label differently.
+    pub flips: Counter,
+    /// Compared rows in the blob store.
+    pub recorded: Counter,
+    /// Compared rows that could not be stored.
+    pub dropped: Counter,
 }
 
 /// Metrics of the prediction log.
@@ -198,6 +239,7 @@ impl Metrics {
                 "1 while the subscription to the registry stands, else 0",
                 Unit::None,
             ),
+            rollout: RolloutMetrics::register(registry),
             log: LogMetrics::register(registry),
         }
     }
@@ -232,6 +274,72 @@ impl Metrics {
         self.model_info.get_or_create(&labels).set(1);
         self.model_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         self.model_loaded.set(1);
+    }
+}
+
+impl RolloutMetrics {
+    fn register(registry: &MetricsRegistry) -> Self {
+        let counter =
+            |what: &str, help: &str| registry.counter(&format!("holdfast_inference_{what}"), help, Unit::None);
+        let roles = ["champion", "challenger"].map(|role| RoleLabels { role });
+        let requests = registry.counters(
+            "holdfast_inference_rollout_requests",
+            "Requests scored while a version is on trial, by which of the two scored them; failures included",
+            Unit::None,
+            roles.clone(),
+        );
+        let limits = ["errors", "latency"].map(|limit| LimitLabels { limit });
+        let returns = registry.counters(
+            "holdfast_inference_rollout_returns",
+            "Times that all traffic went back to the champion because a version on trial broke a limit, by which",
+            Unit::None,
+            limits.clone(),
+        );
+        let [champion, challenger] = roles;
+        let [errors, latency] = limits;
+        Self {
+            active: registry.gauge(
+                "holdfast_inference_rollout_active",
+                "1 while a version is on trial beside the champion, else 0",
+                Unit::None,
+            ),
+            champion_requests: requests.get_or_create_owned(&champion),
+            challenger_requests: requests.get_or_create_owned(&challenger),
+            errors: counter(
+                "rollout_errors",
+                "Requests that a version on trial failed to score; the champion answered them",
+            ),
+            error_returns: returns.get_or_create_owned(&errors),
+            latency_returns: returns.get_or_create_owned(&latency),
+            load_failures: counter(
+                "rollout_load_failures",
+                "Attempts to prepare a version for trial that failed; the champion answers everything",
+            ),
+            skipped: counter(
+                "shadow_skipped_requests",
+                "Requests that a shadow did not compare because too many waited",
+            ),
+            delta: registry.register(
+                "holdfast_inference_shadow_delta",
+                "Absolute difference of the probabilities that champion and challenger give the same row",
+                Unit::None,
+                ValueHistogram::new(DELTA_BOUNDS),
+            ),
+            flips: counter(
+                "shadow_label_flips",
+                "Rows that champion and challenger label differently",
+            ),
+            recorded: counter("shadow_recorded_rows", "Compared rows brought into the blob store"),
+            dropped: counter("shadow_dropped_rows", "Compared rows that could not be stored"),
+        }
+    }
+
+    /// Counts a broken limit.
+    pub fn returned(&self, broken: Broken) {
+        match broken {
+            Broken::Errors => self.error_returns.inc(),
+            Broken::Latency => self.latency_returns.inc(),
+        };
     }
 }
 

@@ -1,8 +1,10 @@
 //! The registry over gRPC.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::StreamExt as _;
-use holdfast_api::common::v1::ModelRef;
+use holdfast_api::common::v1::{ModelRef, RolloutMode};
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_chassis::client::{Channel, ClientBuilder};
@@ -10,10 +12,13 @@ use holdfast_chassis::error::Fault;
 use holdfast_chassis::settings::Common;
 use holdfast_domain::{Generation, ModelName, ModelVersion};
 use holdfast_records::Slug;
+use holdfast_records::rollout::{Limits, Mode, Start};
 use tonic::Status;
 
 use crate::error::{Error, Result};
-use crate::service::registry::{ChampionStream, Registry, RegistryError};
+use crate::grpc;
+use crate::service::registry::{ChampionStream, Registry, RegistryError, Told};
+use crate::service::rollout::{Notice, Rollout};
 use crate::service::status::{LoadState, ReplicaState};
 use crate::service::target::Target;
 
@@ -65,9 +70,19 @@ impl Registry for RegistryClient {
             .into_inner();
         Ok(states
             .map(|state| {
-                state
-                    .map_err(failed)
-                    .and_then(|state| state.entry.map(target).transpose())
+                let state = state.map_err(failed)?;
+                Ok(Told {
+                    champion: state.entry.map(target).transpose()?,
+                    rollout: Notice {
+                        revision: state.rollout_revision,
+                        // One that cannot be read is none: following the champion must not depend on it.
+                        running: state.rollout.and_then(|told| {
+                            let read =
+                                rollout(told).inspect_err(|error| tracing::warn!(%error, "a rollout is passed over"));
+                            read.ok()
+                        }),
+                    },
+                })
             })
             .boxed())
     }
@@ -97,6 +112,7 @@ impl Registry for RegistryClient {
                 .unwrap_or_default(),
             reload_ms: state.last_reload.as_secs_f64() * 1_000.0,
             reported_at: None,
+            rollout: state.rollout.as_ref().map(grpc::tally_out),
         };
         let request = wire::ReportReplicaRequest { replica: Some(replica) };
         self.calls.clone().report_replica(request).await.map_err(failed)?;
@@ -125,4 +141,33 @@ fn target(entry: wire::ChampionEntry) -> Result<Target, RegistryError> {
         artifact_digest: artifact_digest.parse().map_err(|error| wrong(&error))?,
         generation: Generation(entry.generation),
     })
+}
+
+fn rollout(wire: wire::Rollout) -> Result<Arc<Rollout>, RegistryError> {
+    let wrong = |what: &dyn std::fmt::Display| RegistryError(format!("a rollout that cannot be read: {what}"));
+    let mode = match wire.mode() {
+        RolloutMode::Shadow => Mode::Shadow,
+        RolloutMode::Canary => Mode::Canary,
+        RolloutMode::Unspecified => return Err(wrong(&"its mode is not set, or newer than this build")),
+    };
+    let challenger = wire.challenger.ok_or_else(|| wrong(&"it names no version"))?;
+    let limits = wire.limits.ok_or_else(|| wrong(&"it has no limits"))?;
+    Ok(Arc::new(Rollout {
+        revision: wire.revision,
+        model: challenger.model.parse().map_err(|error| wrong(&error))?,
+        start: Start {
+            version: ModelVersion(challenger.version),
+            artifact_digest: challenger.artifact_digest.parse().map_err(|error| wrong(&error))?,
+            mode,
+            share: wire.share,
+            limits: Limits {
+                max_error_rate: limits.max_error_rate,
+                max_latency_ratio: limits.max_latency_ratio,
+                min_requests: limits.min_requests,
+            },
+            champion_generation: Generation(wire.champion_generation),
+            champion_version: ModelVersion(wire.champion_version),
+            evaluation_digest: wire.evaluation_digest.parse().ok(),
+        },
+    }))
 }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub predict: PredictSettings,
     /// How a new champion is found and loaded.
     pub champion: ChampionSettings,
+    /// Versions on trial.
+    pub rollout: RolloutSettings,
     /// The prediction log.
     pub prediction_log: PredictionLogSettings,
 }
@@ -55,6 +57,20 @@ pub struct ChampionSettings {
     pub report_interval_ms: u64,
     /// Artefacts kept on local disk.
     pub keep_artifacts: usize,
+}
+
+/// Versions on trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutSettings {
+    /// Time between reports to the registry while a version is on trial, in milliseconds.
+    pub report_interval_ms: u64,
+    /// Requests that wait for their comparison; one more is passed over.
+    pub shadow_queue: usize,
+    /// Compared rows of one object in the blob store.
+    pub shadow_segment_rows: usize,
+    /// Age at which fewer rows are stored, in milliseconds.
+    pub shadow_segment_age_ms: u64,
 }
 
 /// The prediction log.
@@ -154,6 +170,9 @@ impl Section for Settings {
             champion.keep_artifacts > 0,
             "must be above 0",
         );
+        for (key, holds) in self.rollout.rules() {
+            check(key, holds, "must be above 0");
+        }
         let log = &self.prediction_log;
         check("prediction_log.segment_bytes", log.segment_bytes > 0, "must be above 0");
         check(
@@ -174,6 +193,17 @@ impl Section for Settings {
             "must not be below retry_initial_ms",
         );
         if found.is_empty() { Ok(()) } else { Err(found) }
+    }
+}
+
+impl RolloutSettings {
+    fn rules(&self) -> [(&'static str, bool); 4] {
+        [
+            ("rollout.report_interval_ms", self.report_interval_ms > 0),
+            ("rollout.shadow_queue", self.shadow_queue > 0),
+            ("rollout.shadow_segment_rows", self.shadow_segment_rows > 0),
+            ("rollout.shadow_segment_age_ms", self.shadow_segment_age_ms > 0),
+        ]
     }
 }
 

@@ -147,6 +147,41 @@ pub enum Error {
     /// There is no earlier champion to go back to.
     #[error("model {0} has no earlier champion to go back to")]
     NoEarlierChampion(ModelName),
+    /// A version can be tried only beside a champion.
+    #[error("model {0} has no champion to try a version beside: promote one first")]
+    RolloutNeedsChampion(ModelName),
+    /// The version to try is the champion.
+    #[error("version {version} of {model} is the champion: there is nothing to try")]
+    IsChampion {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// At most one version of a model is on trial.
+    #[error("version {version} of {model} is on trial already: end rollout {revision} first")]
+    RolloutRuns {
+        /// The model.
+        model: ModelName,
+        /// The version on trial.
+        version: ModelVersion,
+        /// The rollout.
+        revision: u64,
+    },
+    /// The record of rollouts is not as the caller saw it.
+    #[error("the record of rollouts is at revision {revision} by now")]
+    RolloutLostRace {
+        /// Its newest revision.
+        revision: u64,
+        /// The rollout that runs.
+        running: Option<u64>,
+    },
+    /// Nothing is on trial.
+    #[error("no version of model {0} is on trial")]
+    NoRolloutRuns(ModelName),
+    /// Nothing ever was on trial.
+    #[error("no version of model {0} ever was on trial")]
+    NoRollout(ModelName),
     /// What is stored breaks its own rules.
     #[error("stored metadata is corrupt: {0}")]
     Corrupt(String),
@@ -200,6 +235,16 @@ impl From<Error> for Fault {
             Error::GateRefuses { .. } => fault(Code::FailedPrecondition, "GATE_REFUSES"),
             Error::NeverChampion { .. } => fault(Code::FailedPrecondition, "NEVER_CHAMPION"),
             Error::NoEarlierChampion(_) => fault(Code::FailedPrecondition, "NO_EARLIER_CHAMPION"),
+            Error::RolloutNeedsChampion(_) => fault(Code::FailedPrecondition, "ROLLOUT_NEEDS_CHAMPION"),
+            Error::IsChampion { .. } => fault(Code::FailedPrecondition, "IS_CHAMPION"),
+            Error::RolloutRuns { revision, .. } => {
+                fault(Code::FailedPrecondition, "ROLLOUT_RUNS").with("rollout_revision", revision)
+            }
+            Error::NoRolloutRuns(_) => fault(Code::FailedPrecondition, "NO_ROLLOUT_RUNS"),
+            Error::NoRollout(_) => fault(Code::NotFound, "NO_ROLLOUT"),
+            Error::RolloutLostRace { revision, running } => fault(Code::Aborted, "LOST_RACE")
+                .with("newest_revision", revision)
+                .with("rollout_revision", running.unwrap_or_default()),
             Error::LostRace { current, .. } => {
                 let lost = fault(Code::Aborted, "LOST_RACE");
                 match current {

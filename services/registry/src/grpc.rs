@@ -1,8 +1,9 @@
-//! The adapter: wire types in, domain types out. One file for each of the three services.
+//! The adapter: wire types in, domain types out. One file for each of the four services.
 
 mod champion;
 mod convert;
 mod models;
+mod rollout;
 mod tracking;
 
 use holdfast_chassis::error::Fault;
@@ -14,6 +15,7 @@ use crate::service::store::PageRequest;
 
 pub(crate) use champion::ChampionAdapter;
 pub(crate) use models::ModelAdapter;
+pub(crate) use rollout::RolloutAdapter;
 pub(crate) use tracking::TrackingAdapter;
 
 const DEFAULT_PAGE: u32 = 100;

@@ -2,7 +2,7 @@
 //!
 //! `service/` is the logic: [`service::tracking`] (runs and what is logged to them), [`service::models`] (versions and
 //! the evidence about them), [`service::gate`] (the policy, a pure function), [`service::champions`] (promotion,
-//! rollback, history, watching, over the champion log in the blob store) and [`service::store`] (SQLite). `grpc/` is the
+//! rollback, history, watching, over the champion log in the blob store), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite). `grpc/` is the
 //! adapter. Who is champion is in the blob store alone; the database can be lost without losing that.
 
 mod error;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
+use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
 use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
@@ -24,12 +25,13 @@ use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::{Common, Readiness, Shutdown};
 
 pub use error::{Error, Result};
-pub use settings::Settings;
+pub use settings::{RolloutDefaults, Settings};
 
 use metrics::{Metrics, ModelLabels};
 use service::champions::Champions;
 use service::models::Models;
 use service::replicas::Replicas;
+use service::rollouts::Rollouts;
 use service::store::{MetadataStore, SqliteStore};
 use service::tracking::Tracking;
 
@@ -81,17 +83,31 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         settings.gate.clone(),
         metrics.clone(),
     );
-    let champions = Champions::new(blobs, models.clone(), clock.clone(), metrics.clone());
+    let champions = Champions::new(blobs.clone(), models.clone(), clock.clone(), metrics.clone());
+    let rollouts = Rollouts::new(
+        blobs,
+        (models.clone(), champions.clone()),
+        clock.clone(),
+        metrics.clone(),
+        settings.rollout,
+    );
+    let replicas = Replicas::default();
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
 
     let limit = settings.server.max_message_bytes;
-    let champion_adapter =
-        grpc::ChampionAdapter::new(champions.clone(), Replicas::default(), clock, shutdown.stopping_token());
+    let champion_adapter = grpc::ChampionAdapter::new(
+        (champions.clone(), rollouts.clone()),
+        replicas.clone(),
+        clock,
+        shutdown.stopping_token(),
+    );
+    let rollout_adapter = grpc::RolloutAdapter::new(rollouts.clone(), replicas);
     let server = ServerBuilder::new("registry", &settings.server, shutdown.clone(), registry, readiness)
         .service(TrackingServiceServer::new(grpc::TrackingAdapter::new(tracking)).max_decoding_message_size(limit))
         .service(ModelServiceServer::new(grpc::ModelAdapter::new(models)).max_decoding_message_size(limit))
         .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
+        .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()
         .await?;
@@ -103,15 +119,15 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
     let interval = Duration::from_millis(settings.refresh_interval_ms);
     shutdown.spawn(
         "champion refresh",
-        refresh(champions, metrics, interval, shutdown.clone()),
+        refresh((champions, rollouts), metrics, interval, shutdown.clone()),
     );
     ready.set_ready("open");
     server.serve();
     Ok(running)
 }
 
-/// Follows what other registry replicas write to the champion log.
-async fn refresh(champions: Champions, metrics: Metrics, every: Duration, shutdown: Shutdown) {
+/// Follows what other registry replicas write to the champion log and to the record of rollouts.
+async fn refresh((champions, rollouts): (Champions, Rollouts), metrics: Metrics, every: Duration, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let ending = shutdown.ending_token();
@@ -124,6 +140,12 @@ async fn refresh(champions: Champions, metrics: Metrics, every: Duration, shutdo
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "champion log cannot be read, serving what is known"
+            );
+        }
+        if let Err(error) = rollouts.refresh().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "record of rollouts cannot be read, serving what is known"
             );
         }
         metrics

@@ -1,6 +1,7 @@
 //! Every metric of the registry.
 
 use holdfast_chassis::metrics::{Counter, EncodeLabelSet, EncodeLabelValue, Family, Gauge, MetricsRegistry, Unit};
+use holdfast_records::rollout::EndReason;
 
 /// Why the champion moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
@@ -56,6 +57,46 @@ pub struct ModelLabels {
     pub model: String,
 }
 
+/// What happened to a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum RolloutChange {
+    /// It began.
+    Started,
+    /// Somebody ended it.
+    Stopped,
+    /// Its challenger became champion.
+    Promoted,
+    /// Another version became champion.
+    ChampionReplaced,
+    /// Too many errors.
+    ErrorLimit,
+    /// Too slow.
+    LatencyLimit,
+    /// A replica could not prepare the challenger.
+    LoadFailed,
+}
+
+impl RolloutChange {
+    /// The end for this reason.
+    pub fn of(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Stopped => Self::Stopped,
+            EndReason::Promoted => Self::Promoted,
+            EndReason::ChampionReplaced => Self::ChampionReplaced,
+            EndReason::ErrorLimit => Self::ErrorLimit,
+            EndReason::LatencyLimit => Self::LatencyLimit,
+            EndReason::LoadFailed => Self::LoadFailed,
+        }
+    }
+}
+
+/// Labels of `holdfast_registry_rollout_changes_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RolloutLabels {
+    /// What happened.
+    pub change: RolloutChange,
+}
+
 /// The metrics of the registry.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -63,6 +104,8 @@ pub struct Metrics {
     pub champion_moves: Family<MoveLabels, Counter>,
     /// Decisions of the gate.
     pub gate_decisions: Family<GateLabels, Counter>,
+    /// Rollouts begun and ended.
+    pub rollouts: Family<RolloutLabels, Counter>,
     /// Newest generation known here, by model.
     pub champion_generation: Family<ModelLabels, Gauge>,
     /// Streams that watch a champion.
@@ -78,6 +121,11 @@ impl Metrics {
                 [MoveOutcome::Won, MoveOutcome::Lost, MoveOutcome::Failed].map(|outcome| MoveLabels { reason, outcome })
             });
         let verdicts = [Verdict::Accepted, Verdict::Rejected].map(|verdict| GateLabels { verdict });
+        let changes = EndReason::ALL
+            .map(RolloutChange::of)
+            .into_iter()
+            .chain([RolloutChange::Started])
+            .map(|change| RolloutLabels { change });
         Self {
             champion_moves: registry.counters(
                 "holdfast_registry_champion_moves",
@@ -90,6 +138,12 @@ impl Metrics {
                 "Decisions of the gate by verdict",
                 Unit::None,
                 verdicts,
+            ),
+            rollouts: registry.counters(
+                "holdfast_registry_rollout_changes",
+                "Rollouts begun, and ended by why",
+                Unit::None,
+                changes,
             ),
             champion_generation: registry.gauges(
                 "holdfast_registry_champion_generation",

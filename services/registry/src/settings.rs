@@ -19,6 +19,36 @@ pub struct Settings {
     pub refresh_interval_ms: u64,
     /// What a candidate must show.
     pub gate: GatePolicy,
+    /// What a rollout has unless its caller says otherwise.
+    pub rollout: RolloutDefaults,
+}
+
+/// What a rollout has unless its caller says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutDefaults {
+    /// Share of the requests that a canary answers, above 0 and at most 0.5.
+    pub canary_share: f64,
+    /// Share of the requests that a shadow scores, above 0 and at most 1.
+    pub shadow_share: f64,
+    /// Highest share of requests that the challenger may fail to score, 0 to 1.
+    pub max_error_rate: f64,
+    /// Highest ratio of the challenger's median scoring time to the champion's, above 1.
+    pub max_latency_ratio: f64,
+    /// Requests of the challenger before it is judged.
+    pub min_requests: u64,
+}
+
+impl Default for RolloutDefaults {
+    fn default() -> Self {
+        Self {
+            canary_share: 0.05,
+            shadow_share: 1.0,
+            max_error_rate: 0.01,
+            max_latency_ratio: 3.0,
+            min_requests: 200,
+        }
+    }
 }
 
 impl Settings {
@@ -29,6 +59,7 @@ impl Settings {
             database_path: None,
             refresh_interval_ms: 2_000,
             gate: GatePolicy::default(),
+            rollout: RolloutDefaults::default(),
         }
     }
 }
@@ -61,6 +92,31 @@ impl Section for Settings {
                     format!("registry.gate.{key}"),
                     "must be between 0 and 1",
                 ));
+            }
+        }
+        let rollout = &self.rollout;
+        let rules = [
+            (
+                "canary_share",
+                rollout.canary_share > 0.0 && rollout.canary_share <= 0.5,
+                "must be above 0 and at most 0.5",
+            ),
+            (
+                "shadow_share",
+                rollout.shadow_share > 0.0 && rollout.shadow_share <= 1.0,
+                "must be above 0 and at most 1",
+            ),
+            (
+                "max_error_rate",
+                (0.0..=1.0).contains(&rollout.max_error_rate),
+                "must be between 0 and 1",
+            ),
+            ("max_latency_ratio", rollout.max_latency_ratio > 1.0, "must be above 1"),
+            ("min_requests", rollout.min_requests > 0, "must be above 0"),
+        ];
+        for (key, holds, message) in rules {
+            if !holds {
+                found.push(SettingsViolation::new(format!("registry.rollout.{key}"), message));
             }
         }
         if self.refresh_interval_ms == 0 {

@@ -10,19 +10,19 @@
 //! entries, not authorship. Two writers' order is the store's, not their clocks'.
 
 mod log;
-mod verify;
 
 use bytes::Bytes;
 use holdfast_domain::{Digest, Generation, ModelName, ModelVersion, RunId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
+use crate::append_log::LogEntry;
 use crate::error::FormatError;
 use crate::sealed_json;
 
-pub use log::{ChampionLog, RetryPolicy};
-pub use verify::{BreakCause, BrokenChain, Verification};
+pub use crate::append_log::{Appended, LogKind, Nonce, RetryPolicy, StoredEntry};
+pub use crate::verify::{BreakCause, BrokenChain, Verification};
+pub use log::ChampionLog;
 
 /// The format version written today.
 pub const FORMAT_VERSION: u32 = 1;
@@ -60,23 +60,6 @@ impl ChampionReason {
             | ChampionReason::Rollback { note }
             | ChampionReason::Override { note } => note,
         }
-    }
-}
-
-/// What tells one writer's attempt from all others. Appending again with the same nonce never makes a second entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Nonce(Uuid);
-
-impl Nonce {
-    /// A nonce nobody else has.
-    pub fn generate() -> Self {
-        Self(Uuid::now_v7())
-    }
-
-    /// The nonce of these bytes, for tests and for callers that must find their own attempt again after a restart.
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
     }
 }
 
@@ -138,13 +121,36 @@ impl ChampionEntry {
     }
 }
 
-/// An entry as it lies in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredEntry {
-    /// What it says.
-    pub entry: ChampionEntry,
-    /// SHA-256 of its stored bytes: what the next entry refers to.
-    pub digest: Digest,
+impl LogEntry for ChampionEntry {
+    const KIND: LogKind = LogKind::Champion;
+
+    fn encode(&self) -> Result<Bytes, FormatError> {
+        self.encode()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::decode(bytes).map(|stored| stored.entry)
+    }
+
+    fn place(&self) -> Generation {
+        self.generation
+    }
+
+    fn model(&self) -> &ModelName {
+        &self.model
+    }
+
+    fn previous_digest(&self) -> Option<Digest> {
+        self.previous_digest
+    }
+
+    fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    fn nonce(&self) -> Nonce {
+        self.nonce
+    }
 }
 
 /// What a writer wants to add; the log adds place, chain and format.
@@ -162,16 +168,4 @@ pub struct NewEntry {
     pub at: Timestamp,
     /// [`Nonce::generate`], or the nonce of the attempt that this one repeats.
     pub nonce: Nonce,
-}
-
-/// How an append ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Appended {
-    /// The entry is in the log, durably.
-    Won(StoredEntry),
-    /// Somebody else was first, or the caller did not know the newest champion. Nothing was written.
-    Lost {
-        /// The champion now; none while there is none.
-        current: Option<StoredEntry>,
-    },
 }

@@ -3,7 +3,8 @@
 use holdfast_domain::Generation;
 use holdfast_storage::Key;
 
-use crate::champion::BrokenChain;
+use crate::append_log::LogKind;
+use crate::verify::BrokenChain;
 
 /// Why bytes are not the record they should be. Knows no key; [`Error::Format`] adds it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,14 +78,16 @@ pub enum Error {
         /// The object in the way.
         key: Key,
     },
-    /// The champion log is damaged at or below the generation needed. Nothing was written.
+    /// A log is damaged at or below the entry needed. Nothing was written.
     #[error(transparent)]
-    BrokenChain(#[from] BrokenChain),
+    BrokenChain(Box<BrokenChain>),
     /// The store gave no clear answer to an append, several times over: the entry may be there or may yet appear. Append
     /// again with the same nonce to find out; a repeat never makes two entries.
-    #[error("whether generation {generation} of the champion log was written is unknown")]
+    #[error("whether {} {generation} of the {} was written is unknown", log.place_name(), log.name())]
     Unresolved {
-        /// The generation that was to be written.
+        /// The log.
+        log: LogKind,
+        /// The place that was to be written.
         generation: Generation,
         /// The store's last answer.
         source: holdfast_storage::Error,
@@ -98,6 +101,12 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] holdfast_storage::Error),
+}
+
+impl From<BrokenChain> for Error {
+    fn from(broken: BrokenChain) -> Self {
+        Self::BrokenChain(Box::new(broken))
+    }
 }
 
 impl Error {

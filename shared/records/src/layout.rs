@@ -5,8 +5,10 @@
 //! imports/{sha256}
 //! models/{model}/{version}/model.hfm  manifest.json
 //! champion/{model}/{generation:020}.json
+//! rollouts/{model}/{revision:020}.json
 //! runs/{run_id}/artifacts/…
 //! predictions/date=YYYY-MM-DD/hour=HH/{replica}-{sequence:020}.parquet
+//! shadows/{model}/date=YYYY-MM-DD/hour=HH/{replica}-{sequence:020}.parquet
 //! outcomes/date=YYYY-MM-DD/{sha256}.parquet
 //! reports/{model}/{date}/{id}.{json,html}
 //! scores/{run_id}/part-{number:05}.parquet
@@ -156,10 +158,14 @@ pub enum Location {
     Decision(ModelName, ModelVersion, Digest),
     /// An entry of a champion log.
     Champion(ModelName, Generation),
+    /// An entry of a model's record of rollouts, by its revision.
+    Rollout(ModelName, u64),
     /// A file of a run, by its path within the run.
     RunArtifact(RunId, Key),
     /// A segment of the prediction log: hour of its first record, replica, the replica's number of it.
     Prediction(PartitionHour, Slug, u64),
+    /// Rows that champion and challenger of a model both scored: hour of the first, replica, the replica's number of the object.
+    Shadow(ModelName, PartitionHour, Slug, u64),
     /// A batch of outcomes: the day it was recorded on, the digest of its bytes.
     Outcome(Date, Digest),
     /// A report about a model, by its day.
@@ -208,19 +214,21 @@ impl Location {
                 let generation = number(file.strip_suffix(".json")?, SEQUENCE_DIGITS)?;
                 Location::Champion(model.parse().ok()?, Generation(generation))
             }
+            ["rollouts", model, file] => {
+                let revision = number(file.strip_suffix(".json")?, SEQUENCE_DIGITS)?;
+                Location::Rollout(model.parse().ok()?, revision)
+            }
             ["runs", run, "artifacts", _, ..] => {
                 let path = key.as_str().splitn(4, '/').nth(3)?;
                 Location::RunArtifact(run.parse().ok()?, Key::parse(path).ok()?)
             }
             ["predictions", date, hour, file] => {
-                let hour = hour
-                    .strip_prefix("hour=")
-                    .filter(|hour| hour.len() == 2)?
-                    .parse()
-                    .ok()?;
-                let hour = PartitionHour::at(partition_date(date)?, hour)?;
-                let (replica, sequence) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
-                Location::Prediction(hour, Slug::parse(replica).ok()?, number(sequence, SEQUENCE_DIGITS)?)
+                let (replica, sequence) = segment_name(file)?;
+                Location::Prediction(partition_hour(date, hour)?, replica, sequence)
+            }
+            ["shadows", model, date, hour, file] => {
+                let (replica, sequence) = segment_name(file)?;
+                Location::Shadow(model.parse().ok()?, partition_hour(date, hour)?, replica, sequence)
             }
             ["outcomes", date, file] => {
                 Location::Outcome(partition_date(date)?, file.strip_suffix(".parquet")?.parse().ok()?)
@@ -239,7 +247,10 @@ impl Location {
             }
             _ => return None,
         };
-        if matches!(&location, Location::Champion(_, Generation(0))) {
+        if matches!(
+            &location,
+            Location::Champion(_, Generation(0)) | Location::Rollout(_, 0)
+        ) {
             return None;
         }
         // One place, one spelling: what this layout would write otherwise is not its own.
@@ -258,9 +269,16 @@ impl Location {
             Location::ModelManifest(model, version) => format!("models/{model}/{version}/manifest.json"),
             Location::Decision(model, version, digest) => format!("models/{model}/{version}/decisions/{digest}.json"),
             Location::Champion(model, generation) => format!("champion/{model}/{:020}.json", generation.0),
+            Location::Rollout(model, revision) => format!("rollouts/{model}/{revision:020}.json"),
             Location::RunArtifact(run, path) => format!("runs/{run}/artifacts/{}", path.as_str()),
             Location::Prediction(hour, replica, sequence) => {
-                format!("{}/{replica}-{sequence:020}.parquet", partition_text(*hour))
+                format!("predictions/{}/{replica}-{sequence:020}.parquet", partition_text(*hour))
+            }
+            Location::Shadow(model, hour, replica, sequence) => {
+                format!(
+                    "shadows/{model}/{}/{replica}-{sequence:020}.parquet",
+                    partition_text(*hour)
+                )
             }
             Location::Outcome(date, digest) => format!("outcomes/date={date}/{digest}.parquet"),
             Location::Report(model, date, id, format) => format!("reports/{model}/{date}/{id}.{}", format.extension()),
@@ -270,7 +288,22 @@ impl Location {
 }
 
 fn partition_text(hour: PartitionHour) -> String {
-    format!("predictions/date={}/hour={:02}", hour.date(), hour.hour())
+    format!("date={}/hour={:02}", hour.date(), hour.hour())
+}
+
+fn partition_hour(date: &str, hour: &str) -> Option<PartitionHour> {
+    let hour = hour
+        .strip_prefix("hour=")
+        .filter(|hour| hour.len() == 2)?
+        .parse()
+        .ok()?;
+    PartitionHour::at(partition_date(date)?, hour)
+}
+
+/// Replica and number in the name of an object that a replica wrote.
+fn segment_name(file: &str) -> Option<(Slug, u64)> {
+    let (replica, sequence) = file.strip_suffix(".parquet")?.rsplit_once('-')?;
+    Some((Slug::parse(replica).ok()?, number(sequence, SEQUENCE_DIGITS)?))
 }
 
 fn partition_date(segment: &str) -> Option<Date> {
@@ -317,6 +350,22 @@ pub fn champion_key(model: &ModelName, generation: Generation) -> Key {
     Location::Champion(model.clone(), generation).certain_key()
 }
 
+/// Key of an entry of a model's record of rollouts. Revision 0 stands for "none yet" and has no entry.
+pub fn rollout_key(model: &ModelName, revision: u64) -> Key {
+    Location::Rollout(model.clone(), revision).certain_key()
+}
+
+/// Key of an object of compared scores. `first_record` is the event time of its first row: the hour partition it lies in.
+pub fn shadow_key(model: &ModelName, first_record: Timestamp, replica: &Slug, sequence: u64) -> Key {
+    Location::Shadow(
+        model.clone(),
+        PartitionHour::of(first_record),
+        replica.clone(),
+        sequence,
+    )
+    .certain_key()
+}
+
 /// Key of a run's file. `path` may have several segments.
 ///
 /// # Errors
@@ -356,5 +405,5 @@ pub fn date_of(time: Timestamp) -> Date {
     reason = "a date and an hour hold no character that a key refuses"
 )]
 pub(crate) fn prediction_partition(hour: PartitionHour) -> Key {
-    Key::parse(partition_text(hour)).expect("a key of this layout")
+    Key::parse(format!("predictions/{}", partition_text(hour))).expect("a key of this layout")
 }

@@ -1,7 +1,7 @@
 //! What Holdfast stores in the blob store, and how: keys, formats and their versions.
 //!
 //! Every service meets the others' data through this crate: snapshots of customers, model manifests, the champion log, the
-//! prediction log and outcomes. Three rules hold for all of it.
+//! record of rollouts, the prediction log, compared scores and outcomes. Three rules hold for all of it.
 //!
 //! * **A key has one spelling.** [`layout`] builds every key and parses it back.
 //! * **A stored object proves itself.** Parquet objects and JSON records carry a SHA-256 over all their other bytes, checked
@@ -11,6 +11,7 @@
 //!
 //! Correctness rests on the store's *create if absent* alone; nothing here is ever written over.
 
+mod append_log;
 pub mod champion;
 mod error;
 pub mod evaluation;
@@ -20,10 +21,13 @@ pub mod model_file;
 pub mod model_manifest;
 pub mod outcome;
 pub mod prediction;
+pub mod rollout;
 mod sealed_json;
+pub mod shadow;
 pub mod snapshot;
 mod stored;
 mod table;
+mod verify;
 
 pub use error::{Error, FormatError};
 pub use layout::{Location, PartitionHour, ReportFormat, Slug};

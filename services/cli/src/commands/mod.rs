@@ -7,6 +7,7 @@ pub(crate) mod models;
 pub(crate) mod outcomes;
 pub(crate) mod predict;
 pub(crate) mod promote;
+pub(crate) mod rollout;
 pub(crate) mod runs;
 pub(crate) mod score;
 pub(crate) mod simulate;
@@ -71,6 +72,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Promote(args) => promote::promote(args, &context).await,
         Command::Rollback(args) => promote::rollback(args, &context).await,
         Command::Champion(command) => champion::run(command, &context).await,
+        Command::Rollout(command) => rollout::run(command, &context).await,
         Command::Drift(args) => drift::run(args, &context).await,
         Command::Outcomes(command) => outcomes::run(command, &context).await,
         Command::Status(args) => status::run(args, &context).await,

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::champion::{entries_table, entry_row};
+use super::rollout::rollouts_table;
 use crate::failure::Result;
 use crate::output::{self, cell, moment};
 
@@ -28,6 +29,7 @@ fn people(status: &Value) -> String {
     let parts = [
         services(status),
         champion(status),
+        rollout(status),
         replicas(status),
         serving(status),
         members("prediction log", status.get("prediction_log")),
@@ -65,6 +67,12 @@ fn champion(status: &Value) -> String {
     let mut table = entries_table();
     table.add_row(entry_row(entry));
     format!("{table}\n{chain}")
+}
+
+/// The version on trial, if one is.
+fn rollout(status: &Value) -> String {
+    let running = status.get("rollout").filter(|rollout| rollout.is_object());
+    running.map_or_else(String::new, |rollout| rollouts_table([rollout]).to_string())
 }
 
 /// What the replicas told the registry.

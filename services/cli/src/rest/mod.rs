@@ -98,6 +98,12 @@ impl Rest {
         self.typed(self.post(path, body).await?)
     }
 
+    /// `DELETE`, the answer as it is.
+    pub(crate) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
+        let request = self.http.delete(self.url(path)?).query(query).timeout(ANSWER_TIMEOUT);
+        self.json(request).await
+    }
+
     /// Uploads a table; `source` is what its manifest will say of where it comes from.
     pub(crate) async fn upload(&self, media: Media, source: &str, body: impl Into<reqwest::Body>) -> Result<Value> {
         let media = match media {
@@ -223,6 +229,12 @@ fn from_problem(problem: Problem) -> Failure {
         "NO_CHAMPION" => Some("there is no champion yet: train one with `holdfast train --source FILE`".to_owned()),
         "CHAMPION_MOVED" => {
             Some("somebody else was faster: look at `holdfast champion log` and decide again".to_owned())
+        }
+        "NO_ROLLOUT" | "NO_ROLLOUT_RUNS" => {
+            Some("start one with `holdfast rollout start --version N --mode shadow`".to_owned())
+        }
+        "ROLLOUT_RUNS" => {
+            Some("look at it with `holdfast rollout status`, end it with `holdfast rollout end`".to_owned())
         }
         "WINDOW_TOO_SMALL" => Some("take a longer window, or wait for more predictions".to_owned()),
         "TOO_FEW_OUTCOMES" => Some("import more outcomes with `holdfast outcomes import --source FILE`".to_owned()),

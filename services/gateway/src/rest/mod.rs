@@ -11,6 +11,7 @@ mod interchange;
 mod models;
 pub mod openapi;
 mod predictions;
+mod rollouts;
 mod runs;
 mod snapshots;
 mod status;
@@ -74,6 +75,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(models::rollback))
         .routes(routes!(models::champion))
         .routes(routes!(models::champions))
+        .routes(routes!(rollouts::get, rollouts::start, rollouts::end))
+        .routes(routes!(rollouts::history))
         .routes(routes!(drift::record_outcomes))
         .routes(routes!(drift::check))
         .routes(routes!(drift::list))

@@ -133,7 +133,7 @@ fn tags() -> Vec<Tag> {
         ("predictions", "Scores and what is behind them"),
         ("predecessor", "A drop-in for the API that this one replaces"),
         ("training", "Snapshots of data and training runs"),
-        ("models", "Models, versions, the champion log"),
+        ("models", "Models, versions, the champion log, versions on trial"),
         ("monitoring", "Outcomes, drift, retraining"),
         ("status", "The state of the whole; this description"),
     ]
@@ -149,7 +149,12 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
     schemas.push((ProblemDocument::name().into_owned(), ProblemDocument::schema()));
     components.schemas.extend(schemas);
     for (path, item) in &mut openapi.paths.paths {
-        for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
             if let Some(operation) = operation {
                 operation.operation_id = Some(operation_id(method, path));
                 add_failures(operation);

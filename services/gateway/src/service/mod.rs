@@ -11,6 +11,7 @@ pub mod predictions;
 pub mod quality;
 pub mod records;
 pub mod replica;
+pub mod rollouts;
 pub mod runs;
 pub mod snapshots;
 pub mod status;

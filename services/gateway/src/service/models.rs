@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::convert::{counted, finite, names_of, promised, text, time};
 use super::quality::GateDecision;
+use super::rollouts::RolloutTally;
 use crate::peers::Peers;
 
 names_of! {
@@ -166,6 +167,8 @@ pub struct Replica {
     pub reload_ms: Option<f64>,
     /// When the registry heard of it last.
     pub reported_at: Option<Timestamp>,
+    /// What it saw of the rollout it takes part in, or took part in last.
+    pub rollout: Option<RolloutTally>,
 }
 
 /// Makes a version champion.
@@ -253,6 +256,7 @@ impl From<wire::Replica> for Replica {
             message: text(wire.message),
             reload_ms: finite(wire.reload_ms).filter(|ms| *ms > 0.0),
             reported_at: time(wire.reported_at),
+            rollout: wire.rollout.map(RolloutTally::from),
         }
     }
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::convert::{finite, time};
 use super::predictions::ServedModel;
+use super::rollouts::RolloutTally;
 use crate::peers::Peers;
 
 /// The answer of `/health`, in the predecessor's form.
@@ -72,6 +73,8 @@ pub struct ServingReplica {
     pub registry_connected: bool,
     /// When its process started: it tells a reload from a restart.
     pub started_at: Option<Timestamp>,
+    /// What it saw of the rollout it takes part in, or took part in last.
+    pub rollout: Option<RolloutTally>,
 }
 
 impl From<wire::PredictionLogStatus> for PredictionLog {
@@ -116,6 +119,7 @@ pub async fn ask(peers: &Peers) -> Result<(ServingReplica, PredictionLog), Fault
         last_failure: answer.last_failure.map(LoadFailure::from),
         registry_connected: answer.registry_connected,
         started_at: time(answer.started_at),
+        rollout: answer.rollout.map(RolloutTally::from),
     };
     Ok((replica, answer.prediction_log.unwrap_or_default().into()))
 }

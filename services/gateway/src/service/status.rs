@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::drift::{self, DriftReport};
 use super::models::{self, ChampionEntry, Replica};
 use super::replica::{self, PredictionLog, ServingReplica};
+use super::rollouts::{self, Rollout};
 use super::runs::{self, Run};
 use crate::metrics::PeerName;
 use crate::peers::Peers;
@@ -39,6 +40,8 @@ pub struct Status {
     pub chain_intact: Option<bool>,
     /// Where and how it is broken, when it is.
     pub chain_break: Option<String>,
+    /// The version on trial beside the champion; null as well when there is none.
+    pub rollout: Option<Rollout>,
     /// What the replicas of inference told the registry last, failures to load included.
     pub replicas: Option<Vec<Replica>>,
     /// What the replica behind this gateway says of itself.
@@ -56,10 +59,11 @@ pub async fn status(peers: &Peers, model: String) -> Status {
     let registry = async {
         tokio::join!(
             models::champions(peers, model.clone()),
-            models::replicas(peers, model.clone())
+            models::replicas(peers, model.clone()),
+            rollouts::newest(peers, model.clone()),
         )
     };
-    let ((champions, replicas), inference, runs, reports) = tokio::join!(
+    let ((champions, replicas, rollout), inference, runs, reports) = tokio::join!(
         registry,
         replica::ask(peers),
         runs::list(peers, model.clone(), 1, String::new()),
@@ -80,6 +84,10 @@ pub async fn status(peers: &Peers, model: String) -> Status {
         chain_intact: log.as_ref().map(|log| log.chain_intact),
         chain_break: log.as_ref().and_then(|log| log.chain_break.clone()),
         champion: log.and_then(|mut log| log.entries.pop()),
+        rollout: rollout
+            .ok()
+            .map(|newest| newest.rollout)
+            .filter(|rollout| rollout.ending.is_none()),
         replicas: replicas.ok(),
         serving,
         prediction_log,

@@ -2,6 +2,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "all are called alike, by a macro")]
 
 mod evidence;
+mod rollouts;
 
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::inference::v1 as inference;
@@ -13,6 +14,7 @@ use holdfast_chassis::Fault;
 use prost_types::Timestamp;
 
 pub(crate) use evidence::{get_evaluation_file, get_model_card, list_evaluation_files, reproduce_version};
+pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";
 
@@ -137,6 +139,10 @@ pub(crate) fn get_replica_status(_: inference::GetReplicaStatusRequest) -> infer
         registry_connected: true,
         prediction_log: prediction_log(),
         started_at: Some(AT),
+        rollout: rollouts::get_rollout(registry::GetRolloutRequest::default())
+            .replicas
+            .remove(0)
+            .tally,
     }
 }
 

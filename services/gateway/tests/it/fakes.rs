@@ -15,6 +15,7 @@ use holdfast_api::monitoring::v1::monitoring_service_server::{MonitoringService,
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
+use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::import_snapshot_request::Part;
 use holdfast_api::training::v1::training_service_server::{TrainingService, TrainingServiceServer};
@@ -84,6 +85,7 @@ impl Fakes {
             .add_service(InferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
+            .add_service(RolloutServiceServer::new(self.clone()))
             .add_service(TrainingServiceServer::new(self.clone()))
             .add_service(MonitoringServiceServer::new(self.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -239,6 +241,12 @@ unary! {
                 Err(Status::unimplemented("inference's business"))
             }
         }
+    }
+    registry::RolloutService {
+        start_rollout(StartRolloutRequest) -> StartRolloutResponse;
+        end_rollout(EndRolloutRequest) -> EndRolloutResponse;
+        get_rollout(GetRolloutRequest) -> GetRolloutResponse;
+        list_rollouts(ListRolloutsRequest) -> ListRolloutsResponse;
     }
     training::TrainingService {
         get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse;

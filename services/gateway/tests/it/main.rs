@@ -14,6 +14,7 @@ mod observed;
 mod openapi;
 mod predictions;
 mod process;
+mod rollouts;
 mod stack;
 mod status;
 mod training;

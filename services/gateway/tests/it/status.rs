@@ -23,6 +23,10 @@ async fn status_brings_everything_together() {
     );
     assert_eq!(status["replicas"][0]["state"], "load_failed");
     assert_eq!(
+        (&status["rollout"]["version"], &status["serving"]["rollout"]["revision"]),
+        (&json!(4), &json!(3))
+    );
+    assert_eq!(
         status["serving"]["last_failure"]["message"],
         "artefact digest does not match"
     );

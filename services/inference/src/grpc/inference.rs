@@ -184,6 +184,7 @@ impl InferenceService for InferenceAdapter {
             registry_connected: state.registry_connected,
             prediction_log: Some(convert::log_status(self.log.status())),
             started_at: Some(time::to_wire(self.replica.started_at)),
+            rollout: state.rollout.as_ref().map(super::tally_out),
         }))
     }
 

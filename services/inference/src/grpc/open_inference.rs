@@ -83,7 +83,10 @@ impl OpenInferenceAdapter {
             trace_id: current_trace_id(),
             naming: Naming::Indexed,
         };
-        let checked = self.predictor.check((0..rows).map(fields), envelope)?;
+        let mut checked = self.predictor.check((0..rows).map(fields), envelope)?;
+        if !request.model_version.is_empty() {
+            checked.by_champion();
+        }
         let answer = self.predictor.predict(checked).await?;
         Ok(response(answer, &wanted, !request.raw_input_contents.is_empty()))
     }

@@ -1,7 +1,6 @@
 //! Prepare, then swap: how a champion comes into service.
 //!
-//! Prepared is: read (local disk, else blob store), its digest compared with the champion log's, decoded, its golden
-//! rows scored to the bit, and explained once to warm up. Only then one atomic store puts it in service. Whatever fails
+//! It is prepared as [`preparation`](super::preparation) says. Only then one atomic store puts it in service. Whatever fails
 //! leaves the model before in service, is counted and reported, and is tried again for as long as that champion is the
 //! target.
 
@@ -11,35 +10,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use holdfast_chassis::clock::Clock;
 use holdfast_chassis::{Condition, Shutdown};
-use holdfast_domain::{Digest, Schema};
 use holdfast_model::Model;
-use holdfast_records::layout;
-use holdfast_storage::BlobStore;
 
-use super::last_good::LastGood;
+use super::preparation::{LoadError, PreparedModel, Preparer, verify};
 use super::serving::{Serving, ServingModel};
 use super::status::{LoadFailure, LoadState, StatusBoard};
 use super::target::{Notice, Target, Targets};
-use crate::metrics::{Metrics, Stage};
+use crate::metrics::Metrics;
 use crate::settings::{ChampionSettings, waits};
-
-/// Why a champion could not be prepared.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct LoadError {
-    /// Where it failed.
-    pub stage: Stage,
-    /// Why.
-    pub message: String,
-}
-
-/// A model that may serve.
-#[derive(Debug)]
-struct PreparedModel {
-    model: Arc<Model>,
-    /// The artefact, unless it is on local disk already.
-    fetched: Option<Bytes>,
-}
 
 /// Brings champions into service.
 #[derive(Debug)]
@@ -50,10 +28,8 @@ pub struct Loader {
     pub serving: Arc<Serving>,
     /// What is said about it.
     pub board: StatusBoard,
-    /// Where artefacts come from.
-    pub store: Arc<dyn BlobStore>,
-    /// Artefacts on local disk.
-    pub disk: LastGood,
+    /// Prepares champions, and knows the artefacts on local disk.
+    pub preparer: Preparer,
     /// Counts and times.
     pub metrics: Metrics,
     /// The time.
@@ -69,11 +45,11 @@ pub struct Loader {
 impl Loader {
     /// Puts the last good model on local disk in service, if there is one. Registry and blob store are not asked.
     pub async fn start_from_disk(&self, model: &holdfast_domain::ModelName) {
-        let Some(target) = self.disk.entry(model) else {
+        let Some(target) = self.preparer.disk.entry(model) else {
             self.ready.set_not_ready("no champion yet");
             return;
         };
-        let Some(bytes) = self.disk.artifact(&target.artifact_digest) else {
+        let Some(bytes) = self.preparer.disk.artifact(&target.artifact_digest) else {
             self.ready
                 .set_not_ready("no champion yet; the one on local disk is damaged");
             return;
@@ -175,34 +151,10 @@ impl Loader {
         let prepared = match self.serving.with_digest(&target.artifact_digest) {
             // The same artefact under a new generation.
             Some(model) => PreparedModel { model, fetched: None },
-            None => self.prepare(target).await?,
+            None => self.preparer.prepare(target).await?,
         };
         self.put_in_service(prepared.model, target, notice.at.elapsed());
         Ok(prepared.fetched)
-    }
-
-    async fn prepare(&self, target: &Target) -> Result<PreparedModel, LoadError> {
-        let (disk, digest) = (self.disk.clone(), target.artifact_digest);
-        let cached = tokio::task::spawn_blocking(move || disk.artifact(&digest))
-            .await
-            .ok()
-            .flatten();
-        if let Some(bytes) = cached {
-            return Ok(PreparedModel {
-                model: verify(bytes, digest).await?,
-                fetched: None,
-            });
-        }
-        let key = layout::model_key(&target.model, target.version);
-        let bytes = self
-            .store
-            .get(&key)
-            .await
-            .map_err(|error| failed(Stage::Download, error.to_string()))?;
-        Ok(PreparedModel {
-            model: verify(bytes.clone(), digest).await?,
-            fetched: Some(bytes),
-        })
     }
 
     fn put_in_service(&self, model: Arc<Model>, target: &Target, reload: Duration) {
@@ -232,7 +184,7 @@ impl Loader {
 
     /// Keeps what serves for the next start. A disk that is full must not end the service.
     async fn keep(&self, target: Target, fetched: Option<Bytes>) {
-        let disk = self.disk.clone();
+        let disk = self.preparer.disk.clone();
         // Tracked: the end of the service waits for it, so that the next start finds what served last.
         let keeping = self
             .shutdown
@@ -242,32 +194,4 @@ impl Loader {
             tracing::warn!(%error, "cannot keep the model on local disk");
         }
     }
-}
-
-fn failed(stage: Stage, message: String) -> LoadError {
-    LoadError { stage, message }
-}
-
-/// Checks an artefact as a whole, off the async threads.
-async fn verify(bytes: Bytes, expected: Digest) -> Result<Arc<Model>, LoadError> {
-    let checking = tokio::task::spawn_blocking(move || {
-        let found = Digest::of(&bytes);
-        if found != expected {
-            let message =
-                format!("artefact digest does not match: the champion log says {expected}, the artefact has {found}");
-            return Err(failed(Stage::Digest, message));
-        }
-        let model =
-            Model::decode(&bytes, Schema::embedded()).map_err(|error| failed(Stage::Decode, error.to_string()))?;
-        model
-            .check_golden()
-            .map_err(|error| failed(Stage::Golden, error.to_string()))?;
-        if let Some(row) = model.golden_rows().first() {
-            std::hint::black_box(model.explain(&row.features));
-        }
-        Ok(Arc::new(model))
-    });
-    checking
-        .await
-        .unwrap_or_else(|stopped| Err(failed(Stage::Decode, format!("checking was cut short: {stopped}"))))
 }

@@ -1,5 +1,7 @@
 //! The one core that every surface predicts through: check, score with one version, log, answer.
 
+mod on_trial;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -47,17 +49,26 @@ pub enum Naming {
 }
 
 /// A request that breaks no rule.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Checked {
     rows: Vec<Row>,
     request_id: String,
     explain: bool,
     trace_id: Option<String>,
     received: Instant,
+    /// Whether no version on trial may answer.
+    by_champion: bool,
+}
+
+impl Checked {
+    /// The champion answers, whatever is on trial: the caller asked for its version.
+    pub fn by_champion(&mut self) {
+        self.by_champion = true;
+    }
 }
 
 /// One customer of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Row {
     customer: Customer,
     unlisted: Vec<UnlistedCategory>,
@@ -219,6 +230,7 @@ impl Predictor {
             explain: envelope.explain,
             trace_id: envelope.trace_id,
             received,
+            by_champion: false,
         })
     }
 
@@ -245,14 +257,26 @@ impl Predictor {
 
     async fn score_and_log(&self, request: Checked) -> Result<Answer> {
         let serving = self.serving()?;
-        let scored = if request.rows.len() <= self.settings.inline_rows {
-            self.scorer.score(&serving, request)
-        } else {
-            let _permit = self.batch_threads.acquire().await.map_err(|_| Error::Ending)?;
-            let (scorer, serving) = (Arc::clone(&self.scorer), Arc::clone(&serving));
-            let scoring = tokio::task::spawn_blocking(move || scorer.score(&serving, request));
-            scoring.await.map_err(|_| Error::Ending)?
-        };
+        if let Some(trial) = &serving.trial {
+            // Boxed: most requests meet no trial, and should not carry its state.
+            return Box::pin(self.answer_on_trial(&serving, trial, request)).await;
+        }
+        let scored = self.score(&serving, request).await?;
+        self.log_and_answer(serving, scored).await
+    }
+
+    async fn score(&self, serving: &Arc<ServingModel>, request: Checked) -> Result<Scored> {
+        if request.rows.len() <= self.settings.inline_rows {
+            return Ok(self.scorer.score(serving, request));
+        }
+        let _permit = self.batch_threads.acquire().await.map_err(|_| Error::Ending)?;
+        let (scorer, serving) = (Arc::clone(&self.scorer), Arc::clone(serving));
+        let scoring = tokio::task::spawn_blocking(move || scorer.score(&serving, request));
+        scoring.await.map_err(|_| Error::Ending)
+    }
+
+    /// It is answered when its records are in the spool.
+    async fn log_and_answer(&self, serving: Arc<ServingModel>, scored: Scored) -> Result<Answer> {
         if let Some(frames) = scored.frames {
             self.log.append(frames).await?;
         }

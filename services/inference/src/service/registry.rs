@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
+use super::rollout::Notice;
 use super::status::ReplicaState;
 use super::target::Target;
 
@@ -13,13 +14,22 @@ use super::target::Target;
 #[error("registry: {0}")]
 pub struct RegistryError(pub String);
 
-/// States of the champion: the first is the full state, later ones are newer. `None` while there is no champion.
-pub type ChampionStream = BoxStream<'static, Result<Option<Target>, RegistryError>>;
+/// What the registry says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// The champion; `None` while there is none.
+    pub champion: Option<Target>,
+    /// The rollout beside it.
+    pub rollout: Notice,
+}
+
+/// States of the champion and of the rollout beside it: the first is the full state; of later ones a part is newer.
+pub type ChampionStream = BoxStream<'static, Result<Told, RegistryError>>;
 
 /// Who tells the champion and wants to hear of the replicas.
 #[async_trait]
 pub trait Registry: Send + Sync + Debug {
-    /// Subscribes to the champion.
+    /// Subscribes to the champion and the rollout beside it.
     async fn watch(&self) -> Result<ChampionStream, RegistryError>;
 
     /// Says what this replica holds.

@@ -7,6 +7,8 @@ use holdfast_domain::Generation;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::rollout::Rollout;
+use super::rollout::tally::{Broken, Tally};
 use super::target::Target;
 
 /// A champion that could not be loaded.
@@ -31,8 +33,36 @@ pub enum LoadState {
     Failed,
 }
 
+/// What the replica does with a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutPhase {
+    /// It prepares the challenger.
+    Preparing,
+    /// The challenger is on trial.
+    Running,
+    /// The challenger cannot be prepared.
+    LoadFailed,
+    /// A limit was broken.
+    Broken(Broken),
+    /// It has ended for another reason.
+    Ended,
+}
+
+/// The rollout that the replica takes part in, or took part in last.
+#[derive(Clone, Debug)]
+pub struct RolloutReport {
+    /// Which.
+    pub rollout: Arc<Rollout>,
+    /// What was counted.
+    pub tally: Arc<Tally>,
+    /// What is done with it.
+    pub phase: RolloutPhase,
+    /// Why, when the challenger is not on trial.
+    pub message: String,
+}
+
 /// The replica's state.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ReplicaState {
     /// What serves, and since when.
     pub serving: Option<(Target, Timestamp)>,
@@ -46,6 +76,8 @@ pub struct ReplicaState {
     pub last_failure: Option<LoadFailure>,
     /// Whether the subscription to the registry stands.
     pub registry_connected: bool,
+    /// The rollout beside the champion, or the last one.
+    pub rollout: Option<RolloutReport>,
 }
 
 /// The state, shared; clones are the same board.
@@ -62,6 +94,7 @@ impl StatusBoard {
             last_reload: Duration::ZERO,
             last_failure: None,
             registry_connected: false,
+            rollout: None,
         })))
     }
 

@@ -1,15 +1,18 @@
-//! How this replica hears of champions: by a subscription to the registry, and while that is away by looking at the
-//! champion log.
+//! How this replica hears of champions and rollouts: by a subscription to the registry, and while that is away by looking
+//! at the champion log and the record of rollouts.
 //!
-//! Both name the full state, never a change: what was missed does not matter. [`Targets`] drops what is not newer.
+//! All name the full state, never a change: what was missed does not matter. [`Targets`] and [`Notices`] drop what is not
+//! newer.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use holdfast_records::champion::ChampionLog;
+use holdfast_records::rollout::RolloutLog;
 
 use super::registry::Registry;
+use super::rollout::{Notice, Notices, Rollout};
 use super::status::StatusBoard;
 use super::target::{Target, Targets};
 use crate::metrics::Metrics;
@@ -22,8 +25,12 @@ pub struct Subscription {
     pub registry: Arc<dyn Registry>,
     /// What is looked at while the registry is away.
     pub log: ChampionLog,
+    /// The same for rollouts.
+    pub rollouts: RolloutLog,
     /// Where champions are told.
     pub targets: Targets,
+    /// Where rollouts are told.
+    pub notices: Notices,
     /// Shows whether the subscription stands.
     pub board: StatusBoard,
     /// Shows it, too.
@@ -46,10 +53,13 @@ impl Subscription {
                 Ok(mut states) => {
                     while let Some(state) = states.next().await {
                         match state {
-                            Ok(champion) => {
+                            Ok(told) => {
                                 self.connected(true);
                                 pauses = fresh();
-                                champion.into_iter().for_each(|target| self.hear(target, "registry"));
+                                told.champion
+                                    .into_iter()
+                                    .for_each(|target| self.hear(target, "registry"));
+                                self.hear_of_rollout(told.rollout, "registry");
                             }
                             Err(error) => {
                                 tracing::info!(%error, "subscription to the registry ended");
@@ -70,24 +80,59 @@ impl Subscription {
         let mut last_error = String::new();
         loop {
             if !self.board.now().registry_connected {
-                match self.log.head_after(self.targets.confirmed_generation()).await {
-                    Ok(champion) => {
-                        last_error.clear();
-                        champion
-                            .iter()
-                            .for_each(|stored| self.hear(Target::from(&stored.entry), "champion log"));
-                    }
+                match self.look().await {
+                    Ok(()) => last_error.clear(),
                     Err(error) => {
                         // Once, and not at every look.
                         let error = error.to_string();
                         if error != last_error {
-                            tracing::warn!(error, "cannot read the champion log");
+                            tracing::warn!(error, "cannot read the champion log and the record of rollouts");
                             last_error = error;
                         }
                     }
                 }
             }
             tokio::time::sleep(interval).await;
+        }
+    }
+
+    async fn look(&self) -> holdfast_records::Result<()> {
+        if let Some(stored) = self.log.head_after(self.targets.confirmed_generation()).await? {
+            self.hear(Target::from(&stored.entry), "champion log");
+        }
+        if let Some(stored) = self.rollouts.head_after(self.notices.revision()).await? {
+            let entry = stored.entry;
+            let running = entry.start().map(|start| {
+                Arc::new(Rollout {
+                    revision: entry.revision,
+                    model: entry.model.clone(),
+                    start: start.clone(),
+                })
+            });
+            let notice = Notice {
+                revision: entry.revision,
+                running,
+            };
+            self.hear_of_rollout(notice, "record of rollouts");
+        }
+        Ok(())
+    }
+
+    fn hear_of_rollout(&self, notice: Notice, from: &'static str) {
+        if let Some(other) = notice
+            .running
+            .as_ref()
+            .filter(|rollout| rollout.model != *self.log.model())
+        {
+            tracing::warn!(model = %other.model, from, "heard of another model's rollout");
+            return;
+        }
+        let (revision, version) = (
+            notice.revision,
+            notice.running.as_ref().map(|rollout| rollout.start.version.0),
+        );
+        if self.notices.offer(notice) {
+            tracing::info!(revision, version, from, "news of rollouts");
         }
     }
 

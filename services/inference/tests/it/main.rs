@@ -13,5 +13,7 @@ mod open_inference;
 mod predict;
 mod prediction_log;
 mod process;
+mod rollout;
+mod shadow;
 mod stream;
 mod support;

@@ -34,7 +34,7 @@ fn text(feature: Feature, row: &FeatureVector) -> Vec<u8> {
 }
 
 /// All nineteen features and the keys, in typed contents.
-fn typed() -> wire::ModelInferRequest {
+pub(crate) fn typed() -> wire::ModelInferRequest {
     let rows = rows();
     let mut inputs: Vec<InferInputTensor> = Feature::ALL
         .into_iter()
@@ -104,7 +104,10 @@ fn raw() -> wire::ModelInferRequest {
     request
 }
 
-async fn infer(service: &Service, request: wire::ModelInferRequest) -> Result<wire::ModelInferResponse, Fault> {
+pub(crate) async fn infer(
+    service: &Service,
+    request: wire::ModelInferRequest,
+) -> Result<wire::ModelInferResponse, Fault> {
     let answer = service.open.clone().model_infer(request).await;
     answer
         .map(tonic::Response::into_inner)

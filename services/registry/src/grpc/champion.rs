@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, stream};
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::champion_service_server::ChampionService;
@@ -12,18 +12,21 @@ use holdfast_domain::{Generation, ModelVersion};
 use holdfast_records::champion::{ChampionReason, StoredEntry, Verification};
 use holdfast_records::layout;
 use std::sync::Arc;
-use tokio_stream::wrappers::WatchStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::rollout::{rollout_out, tally_in, tally_out};
 use super::{model_name, status, violation};
 use crate::service::champions::{Champions, GateRule, Move};
 use crate::service::replicas::{Replica, ReplicaState, Replicas};
+use crate::service::rollouts::{Rollouts, State};
 
-/// `ChampionService` over [`Champions`] and [`Replicas`].
+/// `ChampionService` over [`Champions`], the [`Rollouts`] beside them, and [`Replicas`].
 #[derive(Clone, Debug)]
 pub(crate) struct ChampionAdapter {
     champions: Champions,
+    rollouts: Rollouts,
     replicas: Replicas,
     clock: Arc<dyn Clock>,
     /// Ends every watch when the service drains.
@@ -33,13 +36,14 @@ pub(crate) struct ChampionAdapter {
 impl ChampionAdapter {
     /// The adapter; watches end when `draining` is cancelled.
     pub(crate) fn new(
-        champions: Champions,
+        (champions, rollouts): (Champions, Rollouts),
         replicas: Replicas,
         clock: Arc<dyn Clock>,
         draining: CancellationToken,
     ) -> Self {
         Self {
             champions,
+            rollouts,
             replicas,
             clock,
             draining,
@@ -67,6 +71,7 @@ impl ChampionService for ChampionAdapter {
             .promote(&model, ModelVersion(request.version), rule, by)
             .await
             .map_err(status)?;
+        self.rollouts.champion_moved(&model).await;
         Ok(Response::new(wire::PromoteResponse {
             entry: Some(entry_out(&stored)),
         }))
@@ -85,6 +90,7 @@ impl ChampionService for ChampionAdapter {
             note: request.note,
         };
         let stored = self.champions.rollback(&model, to, by).await.map_err(status)?;
+        self.rollouts.champion_moved(&model).await;
         Ok(Response::new(wire::RollbackResponse {
             entry: Some(entry_out(&stored)),
         }))
@@ -134,15 +140,10 @@ impl ChampionService for ChampionAdapter {
     ) -> Result<Response<Self::WatchChampionStream>, Status> {
         let request = request.into_inner();
         let model = model_name(&request.model)?;
-        let receiver = self.champions.watch(&model).await.map_err(status)?;
+        let champion = self.champions.watch(&model).await.map_err(status)?;
+        let rollout = self.rollouts.watch(&model).await;
         tracing::info!(%model, replica = request.replica, "replica watches the champion");
-        // A watch channel holds the newest value only: a slow replica skips generations and misses none that matters.
-        let states = WatchStream::new(receiver).map(|state| {
-            Ok(wire::WatchChampionResponse {
-                artifact_key: state.as_deref().map(artifact_key).unwrap_or_default(),
-                entry: state.as_deref().map(entry_out),
-            })
-        });
+        let states = both(champion, rollout).map(|(champion, rollout)| Ok(watched_out(champion.as_deref(), &rollout)));
         let draining = self.draining.clone();
         Ok(Response::new(Box::pin(
             states.take_until(async move { draining.cancelled().await }),
@@ -172,14 +173,20 @@ impl ChampionService for ChampionAdapter {
             Generation(replica.serving_generation),
             ModelVersion(replica.serving_version),
         ));
+        let model = model_name(&replica.model)?;
+        let tally = replica.rollout.map(tally_in).transpose()?.flatten();
+        if let Some(tally) = &tally {
+            self.rollouts.heard(&model, &replica.replica, tally).await;
+        }
         self.replicas.report(Replica {
-            model: model_name(&replica.model)?,
+            model,
             replica: replica.replica,
             serving,
             target: Generation(replica.target_generation),
             state,
             message: replica.message,
             reload_ms: replica.reload_ms,
+            rollout: tally,
             reported_at: self.clock.now(),
         });
         Ok(Response::new(wire::ReportReplicaResponse {}))
@@ -194,6 +201,43 @@ impl ChampionService for ChampionAdapter {
         Ok(Response::new(wire::ListReplicasResponse {
             replicas: replicas.collect(),
         }))
+    }
+}
+
+/// Both states now, and again whenever one of them changes. A watch channel holds the newest value only: a slow replica
+/// skips states and misses none that matters.
+fn both<A, B>(first: watch::Receiver<A>, second: watch::Receiver<B>) -> impl Stream<Item = (A, B)> + Send
+where
+    A: Clone + Send + Sync + 'static,
+    B: Clone + Send + Sync + 'static,
+{
+    stream::unfold(Some((first, second, Begun::No)), |watching| async {
+        let (mut first, mut second, begun) = watching?;
+        if begun == Begun::Yes {
+            let changed = tokio::select! {
+                changed = first.changed() => changed,
+                changed = second.changed() => changed,
+            };
+            changed.ok()?;
+        }
+        let states = (first.borrow_and_update().clone(), second.borrow_and_update().clone());
+        Some((states, Some((first, second, Begun::Yes))))
+    })
+}
+
+/// Whether the first state was told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    No,
+    Yes,
+}
+
+fn watched_out(champion: Option<&StoredEntry>, rollout: &State) -> wire::WatchChampionResponse {
+    wire::WatchChampionResponse {
+        artifact_key: champion.map(artifact_key).unwrap_or_default(),
+        entry: champion.map(entry_out),
+        rollout: rollout.running().map(rollout_out),
+        rollout_revision: rollout.revision,
     }
 }
 
@@ -246,5 +290,6 @@ fn replica_out(replica: Replica) -> wire::Replica {
         message: replica.message,
         reload_ms: replica.reload_ms,
         reported_at: Some(time::to_wire(replica.reported_at)),
+        rollout: replica.rollout.as_ref().map(tally_out),
     }
 }

@@ -316,7 +316,7 @@ fn expected(by: &Move, head: Option<&StoredEntry>) -> Result<Generation> {
 }
 
 /// The newest decision that accepts the version against this champion.
-fn accepting(record: &VersionRecord, champion: Generation) -> Result<&GateDecision> {
+pub(super) fn accepting(record: &VersionRecord, champion: Generation) -> Result<&GateDecision> {
     let against = |decision: &&GateDecision| decision.champion_generation == champion;
     let accepted = record
         .decisions

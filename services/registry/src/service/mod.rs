@@ -4,5 +4,7 @@ pub mod champions;
 pub mod gate;
 pub mod models;
 pub mod replicas;
+pub mod rollouts;
 pub mod store;
+pub mod tally;
 pub mod tracking;

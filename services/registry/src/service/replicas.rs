@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use holdfast_domain::{Generation, ModelName, ModelVersion};
 use jiff::Timestamp;
 
+use super::tally::Tally;
+
 /// What a replica does with the champion it was told last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplicaState {
@@ -34,6 +36,8 @@ pub struct Replica {
     pub message: String,
     /// Duration of the last prepare-and-swap in milliseconds.
     pub reload_ms: f64,
+    /// What it saw of the rollout it takes part in, or took part in last.
+    pub rollout: Option<Tally>,
     /// When the registry heard of it.
     pub reported_at: Timestamp,
 }

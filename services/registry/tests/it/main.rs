@@ -4,5 +4,6 @@
 mod champion;
 mod gate;
 mod models;
+mod rollout;
 mod support;
 mod tracking;

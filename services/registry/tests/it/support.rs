@@ -8,6 +8,7 @@ use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
+use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_chassis::settings::{Common, SettingsSources, load};
 use holdfast_chassis::{Fault, Shutdown};
@@ -23,6 +24,7 @@ pub(crate) struct Registry {
     pub(crate) tracking: TrackingServiceClient<Channel>,
     pub(crate) models: ModelServiceClient<Channel>,
     pub(crate) champions: ChampionServiceClient<Channel>,
+    pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
     shutdown: Shutdown,
@@ -53,7 +55,8 @@ impl Registry {
         Self {
             tracking: TrackingServiceClient::new(channel.clone()),
             models: ModelServiceClient::new(channel.clone()),
-            champions: ChampionServiceClient::new(channel),
+            champions: ChampionServiceClient::new(channel.clone()),
+            rollouts: RolloutServiceClient::new(channel),
             blobs,
             running,
             shutdown,

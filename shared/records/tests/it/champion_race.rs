@@ -22,12 +22,20 @@ const WRITERS: u8 = 16;
 
 /// Lets other tasks run before and after each call, as often as the seed says: on one thread, a seed is an interleaving.
 #[derive(Debug)]
-struct Interleaved {
+pub(crate) struct Interleaved {
     inner: Arc<dyn BlobStore>,
     random: Mutex<ChaCha8Rng>,
 }
 
 impl Interleaved {
+    /// A writer's own way to `inner`; `seed` chooses its turns.
+    pub(crate) fn way(inner: &Arc<dyn BlobStore>, seed: u64) -> Arc<dyn BlobStore> {
+        Arc::new(Self {
+            inner: Arc::clone(inner),
+            random: Mutex::new(ChaCha8Rng::seed_from_u64(seed)),
+        })
+    }
+
     fn random(&self) -> MutexGuard<'_, ChaCha8Rng> {
         self.random.lock().unwrap()
     }
@@ -86,7 +94,7 @@ impl BlobStore for Interleaved {
 }
 
 /// A writer's own way to the store, on which its calls fail by the seed.
-fn faulty(inner: Arc<dyn BlobStore>, random: &mut ChaCha8Rng) -> FaultyStore {
+pub(crate) fn faulty(inner: Arc<dyn BlobStore>, random: &mut ChaCha8Rng) -> FaultyStore {
     let store = FaultyStore::new(inner);
     for _ in 0..random.random_range(0..8) {
         let operation =
@@ -193,13 +201,7 @@ fn sixteen_writers_make_one_winner_per_generation_in_memory() {
             .unwrap();
         runtime.block_on(async {
             let store = memory();
-            let ways = |writer: u8| -> Arc<dyn BlobStore> {
-                let random = Mutex::new(ChaCha8Rng::seed_from_u64(seed * 1_000 + u64::from(writer)));
-                Arc::new(Interleaved {
-                    inner: Arc::clone(&store),
-                    random,
-                })
-            };
+            let ways = |writer: u8| Interleaved::way(&store, seed * 1_000 + u64::from(writer));
             round(seed, Arc::clone(&store), ways, 8).await;
         });
     }

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use holdfast_domain::{Digest, Feature, UNKNOWN_CATEGORY};
-use holdfast_records::{FormatError, outcome, prediction, snapshot};
+use holdfast_records::{FormatError, outcome, prediction, shadow, snapshot};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::support::{
-    any_customer, any_outcome, any_prediction, customer, sample_customers, sample_outcomes, sample_predictions, schema,
+    any_customer, any_outcome, any_prediction, customer, sample_customers, sample_outcomes, sample_predictions,
+    sample_shadows, schema,
 };
 
 proptest! {
@@ -50,7 +51,8 @@ proptest! {
         for bytes in [Bytes::from(bytes), Bytes::from(framed)] {
             prop_assert!(snapshot::decode(bytes.clone(), schema()).is_err());
             prop_assert!(prediction::decode(bytes.clone(), schema()).is_err());
-            prop_assert!(outcome::decode(bytes).is_err());
+            prop_assert!(outcome::decode(bytes.clone()).is_err());
+            prop_assert!(shadow::decode(bytes).is_err());
         }
     }
 }
@@ -82,11 +84,13 @@ fn damage_anywhere_is_found_in_every_table() {
         snapshot::encode(&sample_customers(), schema()).unwrap(),
         prediction::encode(&sample_predictions(), schema()).unwrap(),
         outcome::encode(&sample_outcomes()).unwrap(),
+        shadow::encode(&sample_shadows()).unwrap(),
     ];
     for (kind, bytes) in tables.into_iter().enumerate() {
         let refused = |bytes: Bytes| match kind {
             0 => snapshot::decode(bytes, schema()).is_err(),
             1 => prediction::decode(bytes, schema()).is_err(),
+            3 => shadow::decode(bytes).is_err(),
             _ => outcome::decode(bytes).is_err(),
         };
         assert!(!refused(bytes.clone()));

@@ -13,6 +13,8 @@ mod join;
 mod keys;
 mod manifests;
 mod model_files;
+mod rollout;
+mod rollout_race;
 mod samples;
 mod snapshots;
 mod support;

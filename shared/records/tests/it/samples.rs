@@ -11,11 +11,14 @@ use holdfast_domain::{Digest, Generation, ModelVersion, RunId};
 use holdfast_records::champion::{self, ChampionEntry, ChampionReason, Nonce};
 use holdfast_records::evaluation::{self, Evaluation};
 use holdfast_records::model_manifest::{self, ModelManifest};
+use holdfast_records::rollout::{self, Change, RolloutEntry};
 use holdfast_records::snapshot::{self, SnapshotManifest, SnapshotSource};
-use holdfast_records::{outcome, prediction};
+use holdfast_records::{outcome, prediction, shadow};
 
 use crate::evaluations::sample_evaluation;
-use crate::support::{memory, model, sample_customers, sample_outcomes, sample_predictions, schema, time};
+use crate::support::{
+    memory, model, sample_customers, sample_outcomes, sample_predictions, sample_shadows, schema, start, time,
+};
 
 fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -49,6 +52,32 @@ fn champion_entry() -> ChampionEntry {
         },
         at: time("2026-11-23T09:59:59.123456789Z"),
         nonce: Nonce::from_bytes(*b"0123456789abcdef"),
+    }
+}
+
+fn rollout_entry() -> RolloutEntry {
+    RolloutEntry {
+        format_version: 1,
+        revision: 5,
+        model: model(),
+        change: Change::Start(start(4)),
+        previous_digest: Some(Digest::of(b"previous")),
+        actor: "ada".to_owned(),
+        note: "a twentieth of the customers, \"as agreed\" – é".to_owned(),
+        at: time("2026-11-23T09:59:59.123456789Z"),
+        nonce: Nonce::from_bytes(*b"0123456789abcdef"),
+    }
+}
+
+fn rollout_end() -> RolloutEntry {
+    RolloutEntry {
+        revision: 6,
+        change: Change::End {
+            reason: rollout::EndReason::LatencyLimit,
+        },
+        actor: "blue-1".to_owned(),
+        note: String::new(),
+        ..rollout_entry()
     }
 }
 
@@ -115,6 +144,23 @@ fn a_champion_entry_of_version_1_is_read_and_written_to_the_same_bytes() {
 }
 
 #[test]
+fn rollout_entries_of_version_1_are_read_and_written_to_the_same_bytes() {
+    for (name, entry) in [
+        ("rollout_start.v1.json", rollout_entry()),
+        ("rollout_end.v1.json", rollout_end()),
+    ] {
+        let bytes = sample(name);
+        assert_eq!(RolloutEntry::decode(&bytes).unwrap(), entry);
+        assert_eq!(entry.encode().unwrap(), bytes);
+    }
+}
+
+#[test]
+fn compared_scores_of_version_1_are_read() {
+    assert_eq!(shadow::decode(sample("shadows.v1.parquet")).unwrap(), sample_shadows());
+}
+
+#[test]
 fn a_model_manifest_of_version_1_is_read_and_written_to_the_same_bytes() {
     let bytes = sample("model_manifest.v1.json");
     assert_eq!(ModelManifest::decode(&bytes).unwrap(), model_manifest());
@@ -160,6 +206,7 @@ fn todays_writer_makes_the_bytes_of_the_samples() {
         outcome::encode(&sample_outcomes()).unwrap(),
         sample("outcomes.v1.parquet")
     );
+    assert_eq!(shadow::encode(&sample_shadows()).unwrap(), sample("shadows.v1.parquet"));
 }
 
 #[tokio::test]
@@ -193,6 +240,18 @@ async fn missing_samples_are_written() {
         (
             format!("outcomes.v{}.parquet", outcome::FORMAT_VERSION),
             outcome::encode(&sample_outcomes()).unwrap(),
+        ),
+        (
+            format!("shadows.v{}.parquet", shadow::FORMAT_VERSION),
+            shadow::encode(&sample_shadows()).unwrap(),
+        ),
+        (
+            format!("rollout_start.v{}.json", rollout::FORMAT_VERSION),
+            rollout_entry().encode().unwrap(),
+        ),
+        (
+            format!("rollout_end.v{}.json", rollout::FORMAT_VERSION),
+            rollout_end().encode().unwrap(),
         ),
         (
             format!("champion.v{}.json", champion::FORMAT_VERSION),

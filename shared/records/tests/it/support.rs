@@ -9,6 +9,8 @@ use holdfast_domain::{
 use holdfast_records::champion::{ChampionReason, NewEntry, Nonce};
 use holdfast_records::outcome::OutcomeRecord;
 use holdfast_records::prediction::{PredictionRecord, UnlistedCategory};
+use holdfast_records::rollout::{self, Change, Limits, Mode, Start};
+use holdfast_records::shadow::ShadowRecord;
 use holdfast_storage::{BlobStore, MemoryStore};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -146,6 +148,58 @@ pub(crate) fn new_entry(version: u32, at: &str, nonce: u8) -> NewEntry {
         at: time(at),
         nonce: Nonce::from_bytes([nonce; 16]),
     }
+}
+
+/// A start of a canary of this version.
+pub(crate) fn start(version: u32) -> Start {
+    Start {
+        version: ModelVersion(version),
+        artifact_digest: Digest::of(&version.to_le_bytes()),
+        mode: Mode::Canary,
+        share: 0.05,
+        limits: Limits {
+            max_error_rate: 0.01,
+            max_latency_ratio: 2.0,
+            min_requests: 200,
+        },
+        champion_generation: Generation(7),
+        champion_version: ModelVersion(3),
+        evaluation_digest: Some(Digest::of(b"evaluation")),
+    }
+}
+
+pub(crate) fn rollout_change(change: Change, at: &str, nonce: u8) -> rollout::NewEntry {
+    rollout::NewEntry {
+        change,
+        actor: "ada".to_owned(),
+        note: String::new(),
+        at: time(at),
+        nonce: Nonce::from_bytes([nonce; 16]),
+    }
+}
+
+pub(crate) fn sample_shadows() -> Vec<ShadowRecord> {
+    let first = ShadowRecord {
+        request_id: "0193a-1".to_owned(),
+        row_index: 0,
+        event_time: time("2026-11-23T09:59:59.123456Z"),
+        customer_key: Some(CustomerKey(700_000_000)),
+        model: model(),
+        rollout_revision: 5,
+        champion_version: ModelVersion(3),
+        challenger_version: ModelVersion(4),
+        champion_score: 0.25,
+        challenger_score: 0.625,
+        champion_label: false,
+        challenger_label: true,
+    };
+    let second = ShadowRecord {
+        row_index: 1,
+        customer_key: None,
+        champion_score: 0.1 + 0.2,
+        ..first.clone()
+    };
+    vec![first, second]
 }
 
 fn value(feature: Feature) -> BoxedStrategy<f64> {

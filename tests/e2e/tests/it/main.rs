@@ -14,5 +14,6 @@ mod exploring;
 mod interchange;
 mod processes;
 mod proofs;
+mod rollouts;
 mod support;
 mod tuning;

@@ -2,6 +2,7 @@
 
 pub(crate) mod model;
 pub(crate) mod registry;
+pub(crate) mod rollout;
 pub(crate) mod sandbox;
 
 pub(crate) use model::{artifact, customer, customers, full_row};

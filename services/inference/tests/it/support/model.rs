@@ -59,6 +59,38 @@ pub(crate) fn model(flavour: u32) -> Model {
     Model::decode(&artifact(flavour), Schema::embedded()).unwrap()
 }
 
+/// An artefact that takes long to score: so many trees, each with a question of its own.
+pub(crate) fn heavy_artifact(trees: u32) -> Vec<u8> {
+    let trees: Vec<Tree> = (0..trees)
+        .map(|index| Tree {
+            nodes: vec![
+                Node::Split {
+                    column: Feature::CreditLimit.index(),
+                    rule: SplitRule::Threshold(1_000.0 + 0.5 * f64::from(index)),
+                    missing: MissingRule::Left,
+                    left: 1,
+                    right: 2,
+                    cover: 100.0,
+                },
+                Node::Leaf {
+                    value: -0.000_01,
+                    cover: 50.0,
+                },
+                Node::Leaf {
+                    value: 0.000_01,
+                    cover: 50.0,
+                },
+            ],
+        })
+        .collect();
+    let ensemble = TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Sum, 0.0, &trees).unwrap();
+    let heavy = ModelDraft {
+        ensemble: Ensemble::single(Estimator::Trees(ensemble), Link::Logistic),
+        ..draft(9)
+    };
+    heavy.encode(&[full_row(0)], Schema::embedded()).unwrap()
+}
+
 fn draft(flavour: u32) -> ModelDraft {
     let schema = Schema::embedded();
     let rows: Vec<FeatureVector> = (0..200).map(full_row).collect();

@@ -21,7 +21,7 @@ use super::MODEL;
 /// A registry; it has an address from the start and answers between `start` and `kill`.
 pub(crate) struct FakeRegistry {
     address: SocketAddr,
-    champion: watch::Sender<Option<wire::ChampionEntry>>,
+    told: watch::Sender<wire::WatchChampionResponse>,
     reports: Arc<Mutex<Vec<wire::Replica>>>,
     runtime: Option<Runtime>,
 }
@@ -35,7 +35,7 @@ impl FakeRegistry {
             .unwrap();
         Self {
             address,
-            champion: watch::Sender::new(None),
+            told: watch::Sender::default(),
             reports: Arc::default(),
             runtime: None,
         }
@@ -53,7 +53,7 @@ impl FakeRegistry {
             .build()
             .unwrap();
         let service = Champion {
-            champion: self.champion.clone(),
+            told: self.told.clone(),
             reports: Arc::clone(&self.reports),
         };
         let socket = std::net::TcpListener::bind(self.address).unwrap();
@@ -87,7 +87,15 @@ impl FakeRegistry {
             model: Some(model),
             ..wire::ChampionEntry::default()
         };
-        self.champion.send_replace(Some(entry));
+        self.told.send_modify(|told| told.entry = Some(entry));
+    }
+
+    /// Tells a revision of the record of rollouts, and what runs.
+    pub(crate) fn announce_rollout(&self, revision: u64, running: Option<wire::Rollout>) {
+        self.told.send_modify(|told| {
+            told.rollout = running;
+            told.rollout_revision = revision;
+        });
     }
 
     /// What the replicas said, oldest first.
@@ -103,7 +111,7 @@ impl Drop for FakeRegistry {
 }
 
 struct Champion {
-    champion: watch::Sender<Option<wire::ChampionEntry>>,
+    told: watch::Sender<wire::WatchChampionResponse>,
     reports: Arc<Mutex<Vec<wire::Replica>>>,
 }
 
@@ -119,14 +127,8 @@ impl ChampionService for Champion {
         &self,
         _: Request<wire::WatchChampionRequest>,
     ) -> Result<Response<Self::WatchChampionStream>, Status> {
-        let states = WatchStream::new(self.champion.subscribe());
-        let states = states.map(|entry| {
-            Ok(wire::WatchChampionResponse {
-                entry,
-                artifact_key: String::new(),
-            })
-        });
-        Ok(Response::new(Box::pin(states)))
+        let states = WatchStream::new(self.told.subscribe());
+        Ok(Response::new(Box::pin(states.map(Ok))))
     }
 
     async fn report_replica(

@@ -10,7 +10,7 @@ use holdfast_api::inference::v1 as wire;
 use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
 use holdfast_api::open_inference::v2::grpc_inference_service_client::GrpcInferenceServiceClient;
 use holdfast_chassis::client::{Channel, ClientBuilder};
-use holdfast_chassis::clock::FakeClock;
+use holdfast_chassis::clock::{Clock, FakeClock};
 use holdfast_chassis::settings::{ClientSettings, load};
 use holdfast_chassis::{SettingsSources, Shutdown};
 use holdfast_domain::{Digest, Generation, ModelName, ModelVersion, Schema};
@@ -34,6 +34,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Sandbox {
     pub(crate) store: FaultyStore,
     pub(crate) clock: FakeClock,
+    /// Another clock for the service than that one.
+    pub(crate) own_clock: Option<Arc<dyn Clock>>,
     pub(crate) registry: FakeRegistry,
     pub(crate) data_dir: TempDir,
     pub(crate) overrides: Vec<(String, Value)>,
@@ -46,6 +48,7 @@ impl Sandbox {
         Self {
             store: FaultyStore::new(Arc::new(MemoryStore::new())),
             clock: FakeClock::at(now),
+            own_clock: None,
             registry: FakeRegistry::away(),
             data_dir: tempfile::tempdir().unwrap(),
             overrides: Vec::new(),
@@ -115,6 +118,7 @@ impl Sandbox {
             ("inference.champion.poll_interval_ms", json!(10)),
             ("inference.champion.retry_initial_ms", json!(5)),
             ("inference.champion.retry_max_ms", json!(50)),
+            ("inference.rollout.report_interval_ms", json!(10)),
             ("inference.prediction_log.retry_initial_ms", json!(5)),
             ("inference.prediction_log.retry_max_ms", json!(50)),
         ];
@@ -129,7 +133,7 @@ impl Sandbox {
         let shutdown = Shutdown::new("inference");
         let foundation = Foundation {
             blobs: Arc::new(self.store.clone()),
-            clock: Arc::new(self.clock.clone()),
+            clock: self.own_clock.clone().unwrap_or_else(|| Arc::new(self.clock.clone())),
         };
         let running = start_on(foundation, common, settings, shutdown.clone()).await.unwrap();
         Service::new(running, shutdown)

@@ -3,7 +3,7 @@
 use holdfast_domain::{Digest, Generation, ModelName};
 use jiff::Timestamp;
 
-use super::StoredEntry;
+use crate::append_log::{LogEntry, LogKind, StoredEntry};
 
 /// How an entry breaks the chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,9 +12,9 @@ pub enum BreakCause {
     #[error("its bytes do not match its own checksum")]
     DigestMismatch,
     /// The entry is missing, though later ones are there.
-    #[error("it is missing, but generation {found} exists")]
+    #[error("it is missing, but {found} exists")]
     Gap {
-        /// The next generation that exists.
+        /// The next one that exists.
         found: Generation,
     },
     /// It follows another entry than the one that is stored before it: one of the two was replaced.
@@ -28,8 +28,8 @@ pub enum BreakCause {
     /// Not an entry at all, or of a newer format.
     #[error("it cannot be read: {0}")]
     Undecodable(String),
-    /// The entry of another generation lies there.
-    #[error("its key is that generation's, but the entry says generation {found}")]
+    /// The entry of another place in the log lies there.
+    #[error("its key is that one's, but the entry says {found}")]
     WrongGeneration {
         /// What the entry says.
         found: Generation,
@@ -50,13 +50,15 @@ pub enum BreakCause {
     },
 }
 
-/// Where a champion log is broken, and how.
+/// Where a log is broken, and how.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the champion log of {model} is broken at generation {generation}: {why}")]
+#[error("the {} of {model} is broken at {} {generation}: {why}", log.name(), log.place_name())]
 pub struct BrokenChain {
+    /// Which log.
+    pub log: LogKind,
     /// Whose log.
     pub model: ModelName,
-    /// The entry at fault.
+    /// Place of the entry at fault: its generation in the champion log, its revision in the record of rollouts.
     pub generation: Generation,
     /// What is wrong with it.
     pub why: BreakCause,
@@ -78,33 +80,28 @@ pub enum Verification {
 
 /// Follows the chain entry by entry.
 #[derive(Default)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     entries: u64,
     last: Option<(Digest, Timestamp)>,
 }
 
 impl Chain {
     /// Checks that `stored` follows what came before.
-    pub(super) fn follow(&mut self, stored: &StoredEntry) -> Result<(), BreakCause> {
+    pub(crate) fn follow<E: LogEntry>(&mut self, stored: &StoredEntry<E>) -> Result<(), BreakCause> {
         let actual = self.last.map(|(digest, _)| digest);
-        if stored.entry.previous_digest != actual {
-            return Err(BreakCause::WrongPrevious {
-                recorded: stored.entry.previous_digest,
-                actual,
-            });
+        let (recorded, at) = (stored.entry.previous_digest(), stored.entry.at());
+        if recorded != actual {
+            return Err(BreakCause::WrongPrevious { recorded, actual });
         }
-        if let Some((_, previous)) = self.last.filter(|(_, previous)| stored.entry.at < *previous) {
-            return Err(BreakCause::TimeWentBack {
-                at: stored.entry.at,
-                previous,
-            });
+        if let Some((_, previous)) = self.last.filter(|(_, previous)| at < *previous) {
+            return Err(BreakCause::TimeWentBack { at, previous });
         }
         self.entries += 1;
-        self.last = Some((stored.digest, stored.entry.at));
+        self.last = Some((stored.digest, at));
         Ok(())
     }
 
-    pub(super) fn verdict(&self) -> Verification {
+    pub(crate) fn verdict(&self) -> Verification {
         Verification::Intact {
             entries: self.entries,
             head_digest: self.last.map(|(digest, _)| digest),
