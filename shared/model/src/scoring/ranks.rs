@@ -28,7 +28,7 @@ impl SortedBounds {
     }
 
     /// How many numbers are at most `x`; none where `x` is NaN.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at_most(&self, x: f64) -> usize {
         let full = self.lasts.iter().fold(0, |sum, block| sum + count(block, x));
         let rest = self.blocks.get(full).map_or(0, |block| count(block, x));
@@ -41,7 +41,7 @@ fn filled(numbers: &[f64]) -> Vec<[f64; BLOCK]> {
     numbers.chunks(BLOCK).map(block).collect()
 }
 
-#[inline]
+#[inline(always)]
 fn count(block: &[f64; BLOCK], x: f64) -> usize {
     block.iter().fold(0, |sum, bound| sum + usize::from(*bound <= x))
 }

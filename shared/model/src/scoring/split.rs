@@ -98,7 +98,7 @@ pub(super) enum Code {
 }
 
 /// Reads the code in a column.
-#[inline]
+#[inline(always)]
 pub(super) fn code(x: f64) -> Code {
     if (0.0..64.0).contains(&x) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 63")]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::complete::{Answers, CompleteTrees};
+use super::exits::ExitTrees;
 use super::flat::FlatTrees;
 use super::lanes::WORD_ROWS;
 use super::predicates::Predicates;
@@ -30,6 +31,8 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct PackedTrees {
     predicates: Predicates,
+    /// For one row at a time, where the trees have few leaves.
+    exits: Option<ExitTrees>,
     form: Form,
     base_margin: f64,
     /// 1 for a sum, the number of trees for a mean.
@@ -56,6 +59,7 @@ impl PackedTrees {
             Aggregation::Mean => trees.tree_count() as f64,
         };
         Self {
+            exits: ExitTrees::new(trees),
             predicates,
             form,
             base_margin: trees.base_margin(),
@@ -112,6 +116,9 @@ impl PackedTrees {
 
     /// The sum of the leaves that a row reaches.
     fn sum(&self, row: &Row) -> f64 {
+        if let Some(exits) = &self.exits {
+            return exits.sum(row);
+        }
         match &self.form {
             Form::Complete(trees) => ANSWERS.with_borrow_mut(|right| {
                 self.predicates.answer_row(row, right);
@@ -133,12 +140,22 @@ mod tests {
     use crate::preprocess::MAX_COLUMNS;
 
     /// The forms in which the same trees can be packed.
-    fn forms(trees: &TreeEnsemble) -> [PackedTrees; 2] {
-        let packed = PackedTrees::new(trees);
-        assert!(matches!(packed.form, Form::Complete(_)));
-        let mut flat = PackedTrees::new(trees);
-        flat.form = Form::Flat(FlatTrees::new(trees));
-        [packed, flat]
+    fn forms(trees: &TreeEnsemble) -> [PackedTrees; 4] {
+        let build = |exits: bool, complete: bool| {
+            let mut packed = PackedTrees::new(trees);
+            assert!(packed.exits.is_some() && matches!(packed.form, Form::Complete(_)));
+            packed.exits = packed.exits.filter(|_| exits);
+            if !complete {
+                packed.form = Form::Flat(FlatTrees::new(trees));
+            }
+            packed
+        };
+        [
+            build(true, true),
+            build(true, false),
+            build(false, true),
+            build(false, false),
+        ]
     }
 
     /// The margin of a row, alone, in a word and in a block, in every form: the same bits.
@@ -164,7 +181,7 @@ mod tests {
         rule: SplitRule,
         missing: MissingRule,
         unlisted: UnlistedCode,
-    ) -> [PackedTrees; 2] {
+    ) -> [PackedTrees; 4] {
         let leaf = |value| Node::Leaf { value, cover: 1.0 };
         let split = Node::Split {
             column: 0,
@@ -299,8 +316,11 @@ mod tests {
             PackedTrees::new(&TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Sum, 0.0, trees).unwrap())
         };
         let deepest = build(&[chain(8)]);
+        assert!(deepest.exits.is_some());
         assert!(matches!(deepest.form, Form::Complete(_)));
         let deeper = build(&[chain(9)]);
+        assert!(deeper.exits.is_some());
+        assert!(build(&[chain(64)]).exits.is_none());
         assert!(matches!(deeper.form, Form::Flat(_)));
         // One deep tree would make all of the small ones 256 leaves large.
         let unequal: Vec<Tree> = (0..5_000).map(|index| chain(if index == 0 { 8 } else { 0 })).collect();
