@@ -20,7 +20,6 @@ mod sqlite;
 mod write;
 
 pub use error::{LISTED_VIOLATIONS, SourceError};
-pub use header::header_violations;
 pub use raw::{RawColumn, RawTable};
 pub use read::{ChunkReader, Source, read, read_raw};
 pub use rows::Rows;

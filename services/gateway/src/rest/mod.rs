@@ -2,7 +2,11 @@
 
 mod body;
 mod classic;
+mod compression;
 pub(crate) mod context;
+pub(crate) mod cors;
+mod decompression;
+mod docs;
 mod drift;
 mod evidence;
 mod extract;
@@ -15,6 +19,7 @@ mod rollouts;
 mod runs;
 mod snapshots;
 mod status;
+mod stream;
 
 use std::sync::Arc;
 
@@ -36,6 +41,7 @@ pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
     let router = router
         .fallback(async || ApiError::no_such_route())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn(decompression::decompressed))
         .layer(from_fn(context::in_context))
         .with_state(app);
     (router, openapi)
@@ -47,10 +53,17 @@ pub fn description() -> utoipa::openapi::OpenApi {
 }
 
 fn described() -> OpenApiRouter<App> {
+    // Answers that are small, and those that are written line by line, are never compressed, so they need not even be asked.
     OpenApiRouter::with_openapi(openapi::about())
         .routes(routes!(classic::index))
         .routes(routes!(classic::health))
         .routes(routes!(classic::predict))
+        .routes(routes!(stream::predict))
+        .merge(compressed().layer(compression::layer()))
+}
+
+fn compressed() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(classic::predict_batch))
         .routes(routes!(predictions::predict))
         .routes(routes!(predictions::explain))
@@ -84,5 +97,5 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(drift::retrain))
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
-        .routes(routes!(openapi::page))
+        .routes(routes!(docs::page))
 }

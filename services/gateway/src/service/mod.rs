@@ -13,6 +13,7 @@ pub mod records;
 pub mod replica;
 pub mod rollouts;
 pub mod runs;
+pub mod scoring;
 pub mod snapshots;
 pub mod status;
 pub mod tuning;

@@ -3,6 +3,7 @@
 
 mod answers;
 mod classic;
+mod edge;
 mod evidence;
 mod failures;
 mod fakes;
@@ -17,4 +18,5 @@ mod process;
 mod rollouts;
 mod stack;
 mod status;
+mod streams;
 mod training;

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampSecondArray};
-use holdfast_domain::{FieldValue, Schema, Strictness};
-use holdfast_sources::{RawTable, SourceError, header_violations, read_raw, write};
+use holdfast_domain::{FieldValue, Schema, Strictness, header_violations};
+use holdfast_sources::{RawTable, SourceError, read_raw, write};
 use parquet::arrow::ArrowWriter;
 
 use crate::support::{Files, customers};

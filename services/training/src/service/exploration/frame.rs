@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use holdfast_domain::{
     ColumnRole, Customer, CustomerKey, Feature, FeatureKind, FieldValue, RowBuilder, Rule, Schema, Strictness,
+    header_violations,
 };
-use holdfast_sources::{RawColumn, RawTable, header_violations};
+use holdfast_sources::{RawColumn, RawTable};
 
 use super::ExploreError;
 use super::overview::Problem;
