@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
 }
 
 /// Whether the body says it is JSON.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers)
         .is_some_and(|kind| kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
 }
@@ -87,7 +87,8 @@ pub(super) fn upload_error(error: UploadError<axum::Error>, limit: u64) -> ApiEr
     }
 }
 
-async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+/// The whole body, within the limits of size and time.
+pub(super) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let reading = tokio::time::timeout(app.settings.body_timeout(), Bytes::from_request(request, app)).await;
     match reading {
         Err(_) => Err(ApiError::body_timeout()),
@@ -99,7 +100,8 @@ async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// A JSON object as a value; what is wrong with it names the field.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice::<Object<T>>(bytes)
         .map(|Object(value)| value)
         .map_err(|error| match error.classify() {

@@ -10,10 +10,14 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, Method};
 
+use super::open_inference;
 use crate::ApiError;
 
 /// The header with the id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Headers of a refusal that its document does not replace.
+const KEPT: [HeaderName; 2] = [http::header::ALLOW, http::header::ACCEPT_ENCODING];
 
 /// Longest id taken from a caller: what inference records.
 const MAX_ID_BYTES: usize = 128;
@@ -28,7 +32,7 @@ impl RequestId {
     }
 }
 
-/// Runs a request with its id and writes the document of its failure.
+/// Runs a request with its id and writes the document of its failure, on the paths of the Open Inference Protocol in that one's form.
 pub(crate) async fn in_context(mut request: Request, next: Next) -> Response {
     let id = usable(request.headers().get(&REQUEST_ID)).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
     let method = request.method().clone();
@@ -36,11 +40,17 @@ pub(crate) async fn in_context(mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(RequestId(id.as_str().into()));
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let allow = response.headers().get(http::header::ALLOW).cloned();
+        let kept = KEPT.map(|name| (response.headers().get(&name).cloned(), name));
         log(&error, &method, &path, &id);
-        response = error.problem(&path).into_response();
-        if let Some(allow) = allow {
-            response.headers_mut().insert(http::header::ALLOW, allow);
+        response = if open_inference::speaks(&path) {
+            error.inference_error()
+        } else {
+            error.problem(&path).into_response()
+        };
+        for (value, name) in kept {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
         }
     }
     if let Ok(value) = HeaderValue::from_str(&id) {

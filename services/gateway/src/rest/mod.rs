@@ -4,11 +4,13 @@ mod body;
 mod classic;
 pub(crate) mod context;
 mod drift;
+mod encoding;
 mod evidence;
 mod extract;
 mod follow;
 mod interchange;
 mod models;
+mod open_inference;
 pub mod openapi;
 mod predictions;
 mod runs;
@@ -35,6 +37,8 @@ pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
     let router = router
         .fallback(async || ApiError::no_such_route())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(encoding::decompress())
+        .layer(from_fn(encoding::known))
         .layer(from_fn(context::in_context))
         .with_state(app);
     (router, openapi)
@@ -51,6 +55,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(classic::health))
         .routes(routes!(classic::predict))
         .routes(routes!(classic::predict_batch))
+        .merge(open_inference_routes())
         .routes(routes!(predictions::predict))
         .routes(routes!(predictions::explain))
         .routes(routes!(predictions::model))
@@ -82,4 +87,19 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
         .routes(routes!(openapi::page))
+}
+
+/// The paths of the protocol, versioned and not.
+fn open_inference_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(open_inference::server))
+        .routes(routes!(open_inference::live))
+        .routes(routes!(open_inference::ready))
+        .routes(routes!(open_inference::model))
+        .routes(routes!(open_inference::model_ready))
+        .routes(routes!(open_inference::infer))
+        .routes(routes!(open_inference::version))
+        .routes(routes!(open_inference::version_ready))
+        .routes(routes!(open_inference::infer_version))
+        .routes(routes!(open_inference::index))
 }
