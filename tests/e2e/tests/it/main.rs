@@ -7,11 +7,13 @@
 )]
 
 mod command_line;
+mod conformance;
 mod demo;
 mod documents;
 mod evidence;
 mod exploring;
 mod interchange;
 mod processes;
+mod same_bits;
 mod support;
 mod tuning;
