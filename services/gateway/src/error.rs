@@ -12,6 +12,8 @@ use holdfast_chassis::server::BindError;
 use holdfast_chassis::{Code, Fault, FieldViolation};
 use http::StatusCode;
 
+use crate::service::open_inference::InferenceError;
+
 const BODY_TOO_LARGE: &str = "Body too large";
 const BODY_TOO_SLOW: &str = "Body too slow";
 
@@ -53,12 +55,12 @@ impl ApiError {
         Self::with_status(fault, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
     }
 
-    /// The body is compressed in a way that is not read.
-    pub fn unsupported_encoding() -> Self {
-        let message = "the body must be plain or compressed by gzip";
-        let fault = Fault::new(Code::InvalidArgument, "UNSUPPORTED_ENCODING", message)
+    /// The body is compressed in another way than those `accepted`.
+    pub fn unsupported_encoding(accepted: &[&str]) -> Self {
+        let message = format!("the body must be plain or compressed by {}", accepted.join(" or "));
+        let fault = Fault::new(Code::InvalidArgument, "UNSUPPORTED_ENCODING", message.clone())
             .with_violation(FieldViolation::new("content-encoding", "unsupported", message));
-        Self::with_status(fault, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+        Self::with_status(fault, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported encoding")
     }
 
     /// The body is larger than `limit` bytes.
@@ -118,6 +120,14 @@ impl ApiError {
         Fault::invalid_fields("INVALID_FIELDS", vec![FieldViolation::new(field, rule, detail)]).into()
     }
 
+    /// The fault with the status of its code, where a missing champion does not mean that the service cannot answer.
+    pub fn verbatim(fault: Fault) -> Self {
+        Self {
+            fault: Box::new(fault),
+            status: None,
+        }
+    }
+
     /// The fault itself.
     pub fn fault(&self) -> &Fault {
         &self.fault
@@ -131,6 +141,23 @@ impl ApiError {
             title.clone_into(&mut problem.title);
         }
         problem
+    }
+
+    /// The failure in the form of the Open Inference Protocol: one text, and 400 for bad fields.
+    pub fn inference_error(&self) -> Response {
+        let fault = &*self.fault;
+        let error = fault.message.clone();
+        let status = match self.status {
+            Some((status, _)) => status,
+            None if fault.http_status() == StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            None => fault.http_status(),
+        };
+        let mut response = (status, axum::Json(InferenceError { error })).into_response();
+        if let Some(seconds) = self.problem("").retry_after_seconds {
+            let headers = response.headers_mut();
+            headers.insert(http::header::RETRY_AFTER, http::HeaderValue::from(seconds));
+        }
+        response
     }
 
     fn with_status(fault: Fault, status: StatusCode, title: &'static str) -> Self {

@@ -15,6 +15,8 @@ use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::inference_service_client::InferenceServiceClient;
 use holdfast_api::monitoring::v1 as monitoring;
 use holdfast_api::monitoring::v1::monitoring_service_client::MonitoringServiceClient;
+use holdfast_api::open_inference::v2 as open_inference;
+use holdfast_api::open_inference::v2::grpc_inference_service_client::GrpcInferenceServiceClient;
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
@@ -238,6 +240,14 @@ rpcs! { inference, InferenceServiceClient, inference:
     read get_model(GetModelRequest) -> GetModelResponse;
     read get_replica_status(GetReplicaStatusRequest) -> GetReplicaStatusResponse;
     slow flush_prediction_log(FlushPredictionLogRequest) -> FlushPredictionLogResponse;
+}
+
+rpcs! { inference, GrpcInferenceServiceClient, open_inference:
+    read server_ready(ServerReadyRequest) -> ServerReadyResponse;
+    read model_ready(ModelReadyRequest) -> ModelReadyResponse;
+    read model_metadata(ModelMetadataRequest) -> ModelMetadataResponse;
+    read model_infer(ModelInferRequest) -> ModelInferResponse;
+    read repository_index(RepositoryIndexRequest) -> RepositoryIndexResponse;
 }
 
 rpcs! { registry, ModelServiceClient, registry:

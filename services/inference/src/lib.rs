@@ -175,7 +175,7 @@ pub async fn start_on(
     let typed = InferenceServiceServer::from_arc(Arc::clone(&adapter))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(limit);
-    let open = GrpcInferenceServiceServer::new(grpc::OpenInferenceAdapter::new(predictor));
+    let open = GrpcInferenceServiceServer::new(grpc::OpenInferenceAdapter::new(predictor, parts.board.clone()));
     let server = ServerBuilder::new("inference", &settings.server, shutdown.clone(), exposed, readiness)
         .service(typed)
         .service(open.max_decoding_message_size(limit).max_encoding_message_size(limit))

@@ -4,22 +4,32 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 pub(crate) use holdfast_chassis::server::RequestId;
-use http::Method;
+use http::{HeaderName, Method};
 
+use super::open_inference;
 use crate::ApiError;
 
-/// Runs a request and writes the document of its failure.
+/// Headers of a refusal that its document does not replace.
+const KEPT: [HeaderName; 2] = [http::header::ALLOW, http::header::ACCEPT_ENCODING];
+
+/// Runs a request and writes the document of its failure, on the paths of the Open Inference Protocol in that one's form.
 pub(crate) async fn in_context(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let allow = response.headers().get(http::header::ALLOW).cloned();
+        let kept = KEPT.map(|name| (response.headers().get(&name).cloned(), name));
         log(&error, &method, &path, id.as_ref().map_or("", RequestId::as_str));
-        response = error.problem(&path).into_response();
-        if let Some(allow) = allow {
-            response.headers_mut().insert(http::header::ALLOW, allow);
+        response = if open_inference::speaks(&path) {
+            error.inference_error()
+        } else {
+            error.problem(&path).into_response()
+        };
+        for (value, name) in kept {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
         }
     }
     response

@@ -19,6 +19,7 @@ use crate::service::outcomes::{self, Outcomes, RecordedOutcomes};
 #[into_params(parameter_in = Query)]
 pub(super) struct Selection {
     /// Of this model; the gateway's when absent.
+    #[param(pattern = "^([a-z0-9][a-z0-9_-]{0,63})?$")]
     model: Option<String>,
     /// At most this many, 1 to 1,000; 20 when absent.
     #[serde(default)]
@@ -29,7 +30,7 @@ pub(super) struct Selection {
 /// Stores what predicted customers did in the end; all or none.
 #[utoipa::path(
     post, path = "/api/v1/outcomes", tag = "monitoring", request_body = Outcomes,
-    params(("idempotency-key" = Option<String>, Header, description = "The same key again stores nothing twice")),
+    params(("idempotency-key" = Option<String>, Header, max_length = 128, pattern = "^[!-~]+$", description = "The same key again stores nothing twice")),
     responses((status = 200, body = RecordedOutcomes))
 )]
 pub(super) async fn record_outcomes(
@@ -46,7 +47,7 @@ pub(super) async fn record_outcomes(
     request_body(content = Option<DriftCheck>, description = "May be left out"),
     responses(
         (status = 200, body = DriftChecked),
-        (status = 409, description = "Too few predictions for a verdict", body = super::openapi::ProblemDocument,
+        (status = 409, description = "Too few predictions for a verdict, or no champion to compare with", body = super::openapi::ProblemDocument,
             content_type = "application/problem+json"),
     )
 )]
@@ -58,7 +59,8 @@ pub(super) async fn check(
         .model
         .clone()
         .unwrap_or_else(|| app.settings.model.as_str().to_owned());
-    Ok(Json(drift::check(&app.peers, model, wanted).await?))
+    let checked = drift::check(&app.peers, model, wanted).await;
+    Ok(Json(checked.map_err(ApiError::verbatim)?))
 }
 
 /// Stored reports, newest first.

@@ -18,9 +18,7 @@ use super::body::OptionalBody;
 use super::extract::{Path, Query, VersionPath};
 use super::follow::{self, event};
 use crate::ApiError;
-use crate::service::evidence::{
-    self, CardFormat, Document, EvaluationFiles, Reproduce, ReproductionNews, ReproductionProgress,
-};
+use crate::service::evidence::{self, CardFormat, Document, EvaluationFiles, Reproduce, ReproductionNews};
 
 /// What a browser may do with a page or picture of ours: show it, and nothing else.
 const POLICY: HeaderValue =
@@ -48,7 +46,7 @@ pub(super) struct File {
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}/card", tag = "models",
     params(
-        ("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version"), Format,
+        ("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version"), Format,
     ),
     responses((status = 200, description = "The card", content(
         (String = "text/markdown"), (String = "text/html"), (serde_json::Value = "application/json"),
@@ -66,7 +64,7 @@ pub(super) async fn card(
 /// The files that a version's evaluation left: figures, curves, plots.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}/evaluation", tag = "models",
-    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version")),
     responses((status = 200, body = EvaluationFiles))
 )]
 pub(super) async fn files(
@@ -80,7 +78,7 @@ pub(super) async fn files(
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}/evaluation/{file}", tag = "models",
     params(
-        ("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version"),
+        ("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version"),
         ("file" = String, Path, description = "Its name, for example reliability.svg"),
     ),
     responses((status = 200, description = "The file", content((String = "image/svg+xml"), (serde_json::Value = "application/json"))))
@@ -99,11 +97,11 @@ pub(super) async fn file(
 /// where not; `error` with a problem document when it cannot be brought to an end. The work is given up when the caller goes away.
 #[utoipa::path(
     post, path = "/api/v1/models/{model}/versions/{version}/reproduce", tag = "models",
-    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version")),
     request_body(content = Option<Reproduce>, description = "May be left out"),
     responses(
         (status = 200, description = "How far it is, then the verdict", content_type = "text/event-stream",
-            body = ReproductionProgress),
+            body = super::openapi::ServerSentEvent),
         (status = 409, description = "The version cannot be made again: its ingredients are not on record",
             body = super::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 429, description = "Another version is being made again", body = super::openapi::ProblemDocument,

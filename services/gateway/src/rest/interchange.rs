@@ -69,7 +69,7 @@ pub(super) struct Format {
     post, path = "/api/v1/models/{model}/imports", tag = "models",
     params(
         ("model" = String, Path, description = "The model that gets a new version"), Wanted,
-        ("idempotency-key" = Option<String>, Header, description = "The same key again answers the run that it started first"),
+        ("idempotency-key" = Option<String>, Header, max_length = 128, pattern = "^[!-~]+$", description = "The same key again answers the run that it started first"),
     ),
     request_body(content(("application/octet-stream")), description = "The model file"),
     responses(
@@ -102,9 +102,9 @@ pub(super) async fn import(
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}/export", tag = "models",
     params(
-        ("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version"), Format,
+        ("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version"), Format,
     ),
-    responses((status = 200, description = "XGBoost's JSON", body = String, content_type = "application/json"))
+    responses((status = 200, description = "XGBoost's JSON", body = Object, content_type = "application/json"))
 )]
 pub(super) async fn export(
     State(app): State<App>,

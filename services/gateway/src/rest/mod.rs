@@ -13,6 +13,7 @@ mod extract;
 mod follow;
 mod interchange;
 mod models;
+mod open_inference;
 pub mod openapi;
 mod predictions;
 mod rollouts;
@@ -65,6 +66,7 @@ fn described() -> OpenApiRouter<App> {
 fn compressed() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(classic::predict_batch))
+        .merge(open_inference_routes())
         .routes(routes!(predictions::predict))
         .routes(routes!(predictions::explain))
         .routes(routes!(predictions::model))
@@ -98,4 +100,19 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
         .routes(routes!(docs::page))
+}
+
+/// The paths of the protocol, versioned and not.
+fn open_inference_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(open_inference::server))
+        .routes(routes!(open_inference::live))
+        .routes(routes!(open_inference::ready))
+        .routes(routes!(open_inference::model))
+        .routes(routes!(open_inference::model_ready))
+        .routes(routes!(open_inference::infer))
+        .routes(routes!(open_inference::version))
+        .routes(routes!(open_inference::version_ready))
+        .routes(routes!(open_inference::infer_version))
+        .routes(routes!(open_inference::index))
 }

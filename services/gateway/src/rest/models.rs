@@ -32,7 +32,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<Models>, ApiErro
 /// A model's versions, newest first.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions", tag = "models",
-    params(("model" = String, Path, description = "The model"), Page),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), Page),
     responses((status = 200, body = ModelVersions))
 )]
 pub(super) async fn versions(
@@ -48,7 +48,7 @@ pub(super) async fn versions(
 /// One version, with every decision of the gate about it.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}", tag = "models",
-    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version")),
     responses((status = 200, body = ModelVersion))
 )]
 pub(super) async fn version(
@@ -61,7 +61,7 @@ pub(super) async fn version(
 /// Makes a version champion. It needs an accepting decision of the gate, or `override` and a note.
 #[utoipa::path(
     post, path = "/api/v1/models/{model}/versions/{version}/promote", tag = "models",
-    params(("model" = String, Path, description = "The model"), ("version" = u32, Path, description = "The version")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version")),
     request_body(content = Option<Promotion>, description = "May be left out"),
     responses(
         (status = 200, body = ChampionEntry),
@@ -80,7 +80,7 @@ pub(super) async fn promote(
 /// Makes an earlier champion champion again. It moves the log forward.
 #[utoipa::path(
     post, path = "/api/v1/models/{model}/rollback", tag = "models",
-    params(("model" = String, Path, description = "The model")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model")),
     request_body(content = Option<Rollback>, description = "May be left out: the champion before this one"),
     responses(
         (status = 200, body = ChampionEntry),
@@ -99,7 +99,7 @@ pub(super) async fn rollback(
 /// The champion now, or at a time.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/champion", tag = "models",
-    params(("model" = String, Path, description = "The model"), At),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), At),
     responses((status = 200, body = ChampionEntry))
 )]
 pub(super) async fn champion(
@@ -113,7 +113,7 @@ pub(super) async fn champion(
 /// The whole champion log, oldest first, with the verdict on its hash chain.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/champions", tag = "models",
-    params(("model" = String, Path, description = "The model")),
+    params(("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model")),
     responses((status = 200, body = ChampionLog))
 )]
 pub(super) async fn champions(

@@ -13,7 +13,11 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, openapi::tag::TagBuilder};
 
+use super::open_inference;
+use crate::service::evidence::{Reproduction, ReproductionProgress};
+use crate::service::open_inference::InferenceError;
 use crate::service::records::Record;
+use crate::service::runs::RunEvent;
 use holdfast_domain::{Column, FeatureKind, Schema as CustomerSchema};
 
 /// The document as it is sent and as it is committed.
@@ -64,6 +68,23 @@ pub struct ProblemDocument {
     /// When to try again, in seconds.
     #[schema(required = false)]
     pub retry_after_seconds: u64,
+}
+
+/// One event of a stream, as clients of server-sent events see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ServerSentEvent {
+    /// Its name: `progress`, `done` or `error`.
+    #[schema(required = false, nullable = false, example = "progress")]
+    event: String,
+    /// JSON; its schema is told where the stream is described.
+    #[schema(required = false, nullable = false, content_media_type = "application/json")]
+    data: String,
+    /// What a client that comes back sends as `last-event-id`.
+    #[schema(required = false, nullable = false)]
+    id: String,
+    /// How long a client should wait before it comes back, in milliseconds.
+    #[schema(required = false, nullable = false)]
+    retry: u64,
 }
 
 /// This description.
@@ -125,6 +146,10 @@ fn tags() -> Vec<Tag> {
     [
         ("predictions", "Scores and what is behind them"),
         ("predecessor", "A drop-in for the API that this one replaces"),
+        (
+            "open inference",
+            "The Open Inference Protocol v2, with its binary tensor extension",
+        ),
         ("training", "Snapshots of data and training runs"),
         ("models", "Models, versions, the champion log, versions on trial"),
         ("monitoring", "Outcomes, drift, retraining"),
@@ -137,9 +162,14 @@ fn tags() -> Vec<Tag> {
 /// Adds to every operation what all have in common: how it fails.
 pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
     let components = openapi.components.get_or_insert_with(Components::new);
-    let mut schemas = Vec::new();
+    let mut schemas = vec![
+        (ProblemDocument::name().into_owned(), ProblemDocument::schema()),
+        (InferenceError::name().into_owned(), InferenceError::schema()),
+    ];
     ProblemDocument::schemas(&mut schemas);
-    schemas.push((ProblemDocument::name().into_owned(), ProblemDocument::schema()));
+    streamed::<RunEvent>(&mut schemas);
+    streamed::<ReproductionProgress>(&mut schemas);
+    streamed::<Reproduction>(&mut schemas);
     components.schemas.extend(schemas);
     for (path, item) in &mut openapi.paths.paths {
         let operations = [
@@ -150,11 +180,51 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
         for (method, operation) in operations {
             if let Some(operation) = operation {
                 operation.operation_id = Some(operation_id(method, path));
-                add_failures(operation);
+                for parameter in operation.parameters.iter_mut().flatten() {
+                    if let RefOr::T(parameter) = parameter {
+                        parameter.schema = parameter.schema.take().map(never_null);
+                    }
+                }
+                add_failures(operation, open_inference::speaks(path));
             }
         }
     }
     openapi
+}
+
+/// What the data of events is: no operation refers to it, because a stream's schema is that of the event around it.
+fn streamed<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+    T::schemas(schemas);
+    schemas.push((T::name().into_owned(), T::schema()));
+}
+
+/// A parameter is text or absent, so what may be left out is never null.
+fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    let null = SchemaType::Type(Type::Null);
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &mut object.schema_type {
+                types.retain(|kind| *kind != Type::Null);
+                if let [only] = types.as_slice() {
+                    object.schema_type = SchemaType::Type(only.clone());
+                }
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            let is_null =
+                |item: &RefOr<Schema>| matches!(item, RefOr::T(Schema::Object(object)) if object.schema_type == null);
+            one_of.items.retain(|item| !is_null(item));
+            match one_of.items.pop() {
+                Some(only) if one_of.items.is_empty() => only,
+                last => {
+                    one_of.items.extend(last);
+                    RefOr::T(Schema::OneOf(one_of))
+                }
+            }
+        }
+        other => other,
+    }
 }
 
 /// A name that no other operation has; handlers of different modules are called alike.
@@ -171,18 +241,23 @@ fn operation_id(method: &str, path: &str) -> String {
     id
 }
 
-fn add_failures(operation: &mut Operation) {
+fn add_failures(operation: &mut Operation, open_inference: bool) {
+    let (schema, media_type) = if open_inference {
+        (InferenceError::name(), "application/json")
+    } else {
+        (ProblemDocument::name(), "application/problem+json")
+    };
     let problem = |description: &str| {
         let content = ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name(ProblemDocument::name())))
+            .schema(Some(Ref::from_schema_name(schema.clone())))
             .build();
         ResponseBuilder::new()
             .description(description)
-            .content("application/problem+json", content)
+            .content(media_type, content)
             .build()
     };
     let responses = &mut operation.responses.responses;
-    if operation.request_body.is_some() {
+    if operation.request_body.is_some() && !open_inference {
         let refused = "The request is well-formed, and fields of it are wrong: one entry each";
         responses
             .entry("422".to_owned())
@@ -212,6 +287,7 @@ impl PartialSchema for Record {
         let key = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
             .minimum(Some(1))
+            .maximum(Some(isize::MAX))
             .description(Some(schema.key().description.as_str()));
         let target = ObjectBuilder::new()
             .schema_type(SchemaType::from_iter([Type::String, Type::Null]))

@@ -16,7 +16,7 @@ use super::body::JsonBody;
 use super::extract::{IdempotencyKey, Path, Query};
 use super::follow::{self, event};
 use crate::ApiError;
-use crate::service::runs::{self, Run, RunEvent, RunNews, Runs, StartRun, StartedRun};
+use crate::service::runs::{self, Run, RunNews, Runs, StartRun, StartedRun};
 
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -40,7 +40,7 @@ pub(super) struct Selection {
 /// Starts a training run and answers at once; follow it at its events.
 #[utoipa::path(
     post, path = "/api/v1/runs", tag = "training", request_body = StartRun,
-    params(("idempotency-key" = Option<String>, Header, description = "The same key again answers the run that it started first")),
+    params(("idempotency-key" = Option<String>, Header, max_length = 128, pattern = "^[!-~]+$", description = "The same key again answers the run that it started first")),
     responses(
         (status = 202, description = "Started", body = StartedRun, headers(("location" = String, description = "The run"))),
         (status = 409, description = "Another run of the model is at work", body = super::openapi::ProblemDocument,
@@ -97,7 +97,8 @@ pub(super) async fn cancel(State(app): State<App>, Path(run_id): Path<String>) -
         ("run_id" = String, Path, description = "The run"),
         ("last-event-id" = Option<u64>, Header, description = "Only events after this one"),
     ),
-    responses((status = 200, description = "The run's log", body = RunEvent, content_type = "text/event-stream"))
+    responses((status = 200, description = "The run's log", body = super::openapi::ServerSentEvent,
+        content_type = "text/event-stream"))
 )]
 pub(super) async fn events(
     State(app): State<App>,
@@ -108,6 +109,8 @@ pub(super) async fn events(
         None => 0,
         Some(id) => {
             let sequence = id.to_str().ok().and_then(|id| id.parse().ok());
+            // As the description says: 63 bits.
+            let sequence = sequence.filter(|sequence| i64::try_from(*sequence).is_ok());
             sequence
                 .ok_or_else(|| ApiError::field("last-event-id", "invalid", "last-event-id must be a whole number"))?
         }

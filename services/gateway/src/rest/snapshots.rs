@@ -65,7 +65,7 @@ pub(super) async fn list(State(app): State<App>, Query(page): Query<Page>) -> Re
 /// One snapshot.
 #[utoipa::path(
     get, path = "/api/v1/snapshots/{digest}", tag = "training",
-    params(("digest" = String, Path, description = "SHA-256 in hexadecimal")),
+    params(("digest" = String, Path, pattern = "^[0-9a-f]{64}$", description = "SHA-256 in hexadecimal")),
     responses((status = 200, body = Snapshot))
 )]
 pub(super) async fn get(State(app): State<App>, Path(digest): Path<String>) -> Result<Json<Snapshot>, ApiError> {

@@ -44,6 +44,7 @@ pub struct DriftCheck {
     #[serde(default)]
     pub retrain: bool,
     /// The model; the gateway's when absent.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     pub model: Option<String>,
 }
 

@@ -66,6 +66,7 @@ pub struct EvaluationFiles {
 #[serde(deny_unknown_fields)]
 pub struct Reproduce {
     /// Threads, 1 to 64; as the service's settings say when absent. The bytes do not depend on it.
+    #[schema(maximum = 64)]
     pub threads: Option<u32>,
 }
 

@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod interchange;
 pub mod models;
 pub(crate) mod object;
+pub mod open_inference;
 pub mod outcomes;
 pub mod predictions;
 pub mod quality;

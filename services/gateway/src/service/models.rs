@@ -183,6 +183,7 @@ pub struct Promotion {
     #[serde(rename = "override", default)]
     pub override_gate: bool,
     /// Who does it, for the record.
+    #[schema(min_length = 1)]
     pub actor: Option<String>,
 }
 
@@ -197,6 +198,7 @@ pub struct Rollback {
     /// A note in words.
     pub note: Option<String>,
     /// Who does it, for the record.
+    #[schema(min_length = 1)]
     pub actor: Option<String>,
 }
 

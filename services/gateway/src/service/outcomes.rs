@@ -27,6 +27,7 @@ pub struct Outcome {
 pub struct Outcomes {
     /// At most 10,000; all or none are stored.
     #[serde(deserialize_with = "objects")]
+    #[schema(min_items = 1, max_items = 10_000)]
     pub outcomes: Vec<Outcome>,
 }
 

@@ -50,6 +50,7 @@ names_of! {
 #[serde(deny_unknown_fields)]
 pub struct StartRun {
     /// The model to train; the gateway's when absent.
+    #[schema(pattern = "^[a-z0-9][a-z0-9_-]{0,63}$")]
     pub model: Option<String>,
     /// Digest of the snapshot to train on.
     pub snapshot: Option<String>,

@@ -12,6 +12,10 @@ use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::inference_service_server::{InferenceService, InferenceServiceServer};
 use holdfast_api::monitoring::v1 as monitoring;
 use holdfast_api::monitoring::v1::monitoring_service_server::{MonitoringService, MonitoringServiceServer};
+use holdfast_api::open_inference::v2 as open_inference;
+use holdfast_api::open_inference::v2::grpc_inference_service_server::{
+    GrpcInferenceService, GrpcInferenceServiceServer,
+};
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
@@ -83,6 +87,7 @@ impl Fakes {
         const LIMIT: usize = 64 << 20;
         let server = tonic::transport::Server::builder()
             .add_service(InferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
+            .add_service(GrpcInferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
@@ -205,6 +210,15 @@ unary! {
                 Err(Status::unimplemented("the gateway does not stream predictions"))
             }
         }
+    }
+    open_inference::GrpcInferenceService {
+        server_live(ServerLiveRequest) -> ServerLiveResponse;
+        server_ready(ServerReadyRequest) -> ServerReadyResponse;
+        model_ready(ModelReadyRequest) -> ModelReadyResponse;
+        server_metadata(ServerMetadataRequest) -> ServerMetadataResponse;
+        model_metadata(ModelMetadataRequest) -> ModelMetadataResponse;
+        model_infer(ModelInferRequest) -> ModelInferResponse;
+        repository_index(RepositoryIndexRequest) -> RepositoryIndexResponse;
     }
     registry::ModelService {
         get_model_version(GetModelVersionRequest) -> GetModelVersionResponse;

@@ -12,6 +12,7 @@ mod limits;
 mod models;
 mod monitoring;
 mod observed;
+mod open_inference;
 mod openapi;
 mod predictions;
 mod process;

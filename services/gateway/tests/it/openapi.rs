@@ -68,6 +68,16 @@ async fn every_route_is_documented() {
         "GET /health",
         "POST /predict",
         "POST /predict_batch",
+        "GET /v2",
+        "GET /v2/health/live",
+        "GET /v2/health/ready",
+        "GET /v2/models/{model}",
+        "GET /v2/models/{model}/ready",
+        "POST /v2/models/{model}/infer",
+        "GET /v2/models/{model}/versions/{version}",
+        "GET /v2/models/{model}/versions/{version}/ready",
+        "POST /v2/models/{model}/versions/{version}/infer",
+        "POST /v2/repository/index",
         "POST /api/v1/predictions",
         "POST /api/v1/predictions/stream",
         "POST /api/v1/explanations",
@@ -137,8 +147,13 @@ fn every_reference_leads_somewhere_and_every_operation_says_how_it_fails() {
     let mut ids = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let failure = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
-            assert_eq!(failure, "#/components/schemas/ProblemDocument", "{method} {path}");
+            let (kind, schema) = if path.starts_with("/v2") {
+                ("application/json", "#/components/schemas/InferenceError")
+            } else {
+                ("application/problem+json", "#/components/schemas/ProblemDocument")
+            };
+            let failure = &operation["responses"]["default"]["content"][kind]["schema"]["$ref"];
+            assert_eq!(failure, schema, "{method} {path}");
             for (status, response) in operation["responses"].as_object().unwrap() {
                 assert!(response["description"].is_string(), "{method} {path} {status}");
             }

@@ -1,7 +1,7 @@
 //! `GRPCInferenceService`: the Open Inference Protocol over the same core as the typed API.
 //!
 //! Inputs: one tensor a feature by its column name, of shape [n] or [n, 1], and `CLIENTNUM` for the customers' keys.
-//! Optional features may be left out; NaN and empty texts are missing values. Outputs: `probability` FP64 [n] and
+//! Optional features may be left out; NaN and empty texts are missing values (`docs/serving.md`). Outputs: `probability` FP64 [n] and
 //! `label` BOOL [n], raw when the inputs were raw.
 
 use std::collections::HashMap;
@@ -13,30 +13,37 @@ use holdfast_api::open_inference::v2::infer_parameter::ParameterChoice;
 use holdfast_api::open_inference::v2::model_infer_request::InferInputTensor;
 use holdfast_api::open_inference::v2::model_infer_response::InferOutputTensor;
 use holdfast_api::open_inference::v2::model_metadata_response::TensorMetadata;
-use holdfast_chassis::error::FieldViolation;
+use holdfast_api::open_inference::v2::repository_index_response::ModelIndex;
+use holdfast_chassis::error::{Fault, FieldViolation};
 use holdfast_chassis::telemetry::current_trace_id;
 use holdfast_domain::{ColumnRole, FeatureKind, Schema};
 use tonic::{Request, Response, Status};
 
+use super::convert;
 use super::tensors::{Column, column};
-use super::{convert, status};
 use crate::error::{Error, Result};
 use crate::service::predict::{Answer, Envelope, Naming, Predictor};
 use crate::service::serving::ServingModel;
+use crate::service::status::StatusBoard;
 
 const PROBABILITY: &str = "probability";
 const LABEL: &str = "label";
+
+/// States of a version, as Triton spells them.
+const READY: &str = "READY";
+const UNAVAILABLE: &str = "UNAVAILABLE";
 
 /// `GRPCInferenceService` over [`Predictor`].
 #[derive(Clone, Debug)]
 pub(crate) struct OpenInferenceAdapter {
     predictor: Arc<Predictor>,
+    board: StatusBoard,
 }
 
 impl OpenInferenceAdapter {
     /// The adapter.
-    pub(crate) fn new(predictor: Arc<Predictor>) -> Self {
-        Self { predictor }
+    pub(crate) fn new(predictor: Arc<Predictor>, board: StatusBoard) -> Self {
+        Self { predictor, board }
     }
 
     /// The model in service, if it is the one asked for; an empty version is the champion's.
@@ -57,6 +64,25 @@ impl OpenInferenceAdapter {
             return Err(not_served(format!("version {:?}", serving.target.version.to_string())));
         }
         Ok(serving)
+    }
+
+    /// What is in service, and a later champion that could not be loaded.
+    fn index(&self) -> Vec<ModelIndex> {
+        let entry = |version: String, state: &str, reason: String| ModelIndex {
+            name: self.predictor.model().to_owned(),
+            version,
+            state: state.to_owned(),
+            reason,
+        };
+        let mut models = Vec::new();
+        let failed = self.board.now().last_failure;
+        match self.predictor.serving() {
+            Ok(serving) => models.push(entry(serving.target.version.to_string(), READY, String::new())),
+            Err(none) if failed.is_none() => models.push(entry(String::new(), UNAVAILABLE, none.to_string())),
+            Err(_) => {}
+        }
+        models.extend(failed.map(|failed| entry(failed.target.version.to_string(), UNAVAILABLE, failed.message)));
+        models
     }
 
     async fn infer(&self, request: wire::ModelInferRequest) -> Result<wire::ModelInferResponse> {
@@ -163,6 +189,22 @@ impl GrpcInferenceService for OpenInferenceAdapter {
             .map(Response::new)
             .map_err(status)
     }
+
+    async fn repository_index(
+        &self,
+        request: Request<wire::RepositoryIndexRequest>,
+    ) -> Result<Response<wire::RepositoryIndexResponse>, Status> {
+        let mut models = self.index();
+        if request.into_inner().ready {
+            models.retain(|model| model.state == READY);
+        }
+        Ok(Response::new(wire::RepositoryIndexResponse { models }))
+    }
+}
+
+/// Clients of the protocol show the message and nothing else.
+fn status(error: Error) -> Status {
+    Fault::from(error).naming_fields().into()
 }
 
 fn tensor(name: &str, datatype: &str) -> TensorMetadata {

@@ -95,7 +95,9 @@ pub(super) fn column<'a>(
     Ok(column)
 }
 
-const NUMERIC: [&str; 4] = ["FP64", "FP32", "INT64", "INT32"];
+const NUMERIC: [&str; 10] = [
+    "FP64", "FP32", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8",
+];
 
 static NO_CONTENTS: InferTensorContents = InferTensorContents {
     bool_contents: Vec::new(),
@@ -124,7 +126,9 @@ fn typed<'a>(datatype: &str, contents: &'a InferTensorContents) -> Result<Column
         "FP64" => Column::Numbers(contents.fp64_contents.clone()),
         "FP32" => Column::Numbers(contents.fp32_contents.iter().copied().map(f64::from).collect()),
         "INT64" => Column::Integers(contents.int64_contents.clone()),
-        "INT32" => Column::Integers(contents.int_contents.iter().copied().map(i64::from).collect()),
+        "INT32" | "INT16" | "INT8" => Column::Integers(widened(contents.int_contents.iter().copied())),
+        "UINT64" => Column::Integers(signed(contents.uint64_contents.iter().copied())?),
+        "UINT32" | "UINT16" | "UINT8" => Column::Integers(widened(contents.uint_contents.iter().copied())),
         _ => Column::Texts(
             contents
                 .bytes_contents
@@ -140,9 +144,25 @@ fn from_raw<'a>(datatype: &str, raw: &'a [u8]) -> Result<Column<'a>, String> {
         "FP64" => Column::Numbers(words(raw, f64::from_le_bytes)?),
         "FP32" => Column::Numbers(words(raw, f32::from_le_bytes)?.into_iter().map(f64::from).collect()),
         "INT64" => Column::Integers(words(raw, i64::from_le_bytes)?),
-        "INT32" => Column::Integers(words(raw, i32::from_le_bytes)?.into_iter().map(i64::from).collect()),
+        "INT32" => Column::Integers(widened(words(raw, i32::from_le_bytes)?)),
+        "INT16" => Column::Integers(widened(words(raw, i16::from_le_bytes)?)),
+        "INT8" => Column::Integers(widened(words(raw, i8::from_le_bytes)?)),
+        "UINT64" => Column::Integers(signed(words(raw, u64::from_le_bytes)?)?),
+        "UINT32" => Column::Integers(widened(words(raw, u32::from_le_bytes)?)),
+        "UINT16" => Column::Integers(widened(words(raw, u16::from_le_bytes)?)),
+        "UINT8" => Column::Integers(widened(raw.iter().copied())),
         _ => Column::Texts(texts(raw)?),
     })
+}
+
+fn widened<T: Into<i64>>(values: impl IntoIterator<Item = T>) -> Vec<i64> {
+    values.into_iter().map(Into::into).collect()
+}
+
+/// No column holds numbers that do not fit 63 bits.
+fn signed(values: impl IntoIterator<Item = u64>) -> Result<Vec<i64>, String> {
+    let fitting = |value: u64| i64::try_from(value).map_err(|_| format!("{value} is larger than {}", i64::MAX));
+    values.into_iter().map(fitting).collect()
 }
 
 fn words<const N: usize, T>(raw: &[u8], read: fn([u8; N]) -> T) -> Result<Vec<T>, String> {
@@ -201,6 +221,37 @@ mod tests {
         assert_eq!(numbers("FP32", &[1, 1], &2.0_f32.to_le_bytes()), Ok(vec![2.0]));
         assert_eq!(numbers("INT64", &[1], &2_i64.to_le_bytes()), Ok(vec![2.0]));
         assert_eq!(numbers("INT32", &[1], &2_i32.to_le_bytes()), Ok(vec![2.0]));
+        assert_eq!(numbers("INT16", &[1], &2_i16.to_le_bytes()), Ok(vec![2.0]));
+        assert_eq!(numbers("INT8", &[2], &[2, 0xff]), Ok(vec![2.0, -1.0]));
+        assert_eq!(numbers("UINT64", &[1], &2_u64.to_le_bytes()), Ok(vec![2.0]));
+        assert_eq!(numbers("UINT32", &[1], &2_u32.to_le_bytes()), Ok(vec![2.0]));
+        assert_eq!(numbers("UINT16", &[1], &2_u16.to_le_bytes()), Ok(vec![2.0]));
+        assert_eq!(numbers("UINT8", &[2], &[2, 0xff]), Ok(vec![2.0, 255.0]));
+    }
+
+    #[test]
+    fn typed_contents_of_every_integer_type_are_read_from_the_list_of_the_protocol() {
+        let small = InferTensorContents {
+            int_contents: vec![-2],
+            uint_contents: vec![3],
+            uint64_contents: vec![4],
+            int64_contents: vec![5],
+            ..InferTensorContents::default()
+        };
+        for (datatype, value) in [
+            ("INT8", -2),
+            ("INT16", -2),
+            ("INT32", -2),
+            ("INT64", 5),
+            ("UINT8", 3),
+            ("UINT16", 3),
+            ("UINT32", 3),
+            ("UINT64", 4),
+        ] {
+            let tensor = tensor(datatype, &[1], Some(small.clone()));
+            let column = column(&tensor, None, FeatureKind::Numeric).unwrap();
+            assert_eq!(column, Column::Integers(vec![value]), "{datatype}");
+        }
     }
 
     #[test]
@@ -208,6 +259,11 @@ mod tests {
         let at = |part: &str| Err(format!("inputs.Credit_Limit.{part}"));
         assert_eq!(numbers("FP64", &[2], &[0; 8]), at("contents"), "too few");
         assert_eq!(numbers("FP64", &[1], &[0; 7]), at("contents"), "cut off");
+        assert_eq!(
+            numbers("UINT64", &[1], &u64::MAX.to_le_bytes()),
+            at("contents"),
+            "too large"
+        );
         assert_eq!(numbers("FP16", &[1], &[0; 2]), at("datatype"));
         assert_eq!(numbers("BYTES", &[1], &[0; 4]), at("datatype"));
         for shape in [&[1, 2][..], &[], &[-1], &[1, 1, 1]] {

@@ -3,10 +3,11 @@
 use holdfast_api::open_inference::v2 as wire;
 use holdfast_api::open_inference::v2::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use holdfast_chassis::error::{Code, Fault};
-use holdfast_domain::{CustomerKey, Feature, FeatureKind, FeatureVector, Schema};
+use holdfast_domain::{CustomerKey, Digest, Feature, FeatureKind, FeatureVector, Schema};
+use holdfast_testkit::eventually;
 
 use crate::support::model::model;
-use crate::support::{Sandbox, Service, full_row};
+use crate::support::{SOON, Sandbox, Service, artifact, full_row};
 
 const ROWS: u32 = 30;
 
@@ -254,6 +255,17 @@ async fn what_is_wrong_is_said_clearly() {
         request.inputs[0].contents.as_mut().unwrap().fp64_contents[2] = 5.0;
     })
     .await;
+    // As clients of the protocol see it.
+    let mut request = typed();
+    request.inputs.retain(|tensor| tensor.name != "Credit_Limit");
+    let fault = infer(&service, request).await.unwrap_err();
+    assert!(
+        fault
+            .message
+            .starts_with("30 fields are wrong: records[0].Credit_Limit: "),
+        "{fault}"
+    );
+    assert!(fault.message.ends_with("; and others"), "{fault}");
     assert_eq!(found.len(), ROWS as usize + 1);
     assert_eq!(found[0], ("records[0].Credit_Limit".to_owned(), "required".to_owned()));
     assert_eq!(
@@ -291,6 +303,49 @@ async fn what_is_wrong_is_said_clearly() {
     service.stop().await;
 }
 
+/// Name, version, state and whether there is a reason, of every entry of the index.
+async fn index(service: &Service, ready: bool) -> Vec<(String, String, String, bool)> {
+    let request = wire::RepositoryIndexRequest {
+        ready,
+        ..Default::default()
+    };
+    let answer = service.open.clone().repository_index(request).await.unwrap();
+    let models = answer.into_inner().models.into_iter();
+    models
+        .map(|model| (model.name, model.version, model.state, !model.reason.is_empty()))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_index_lists_what_serves_and_what_could_not_be_loaded() {
+    let entry =
+        |version: &str, state: &str, reason: bool| ("churn".to_owned(), version.to_owned(), state.to_owned(), reason);
+    let mut sandbox = Sandbox::new();
+    let service = sandbox.start().await;
+    assert_eq!(index(&service, false).await, [entry("", "UNAVAILABLE", true)]);
+    assert_eq!(index(&service, true).await, []);
+
+    let digest = sandbox.publish(1, &artifact(1)).await;
+    sandbox.registry.start();
+    sandbox.registry.announce(1, 1, digest);
+    service.serves(1).await;
+    assert_eq!(index(&service, false).await, [entry("1", "READY", false)]);
+
+    // A champion that is not what the registry says, and that no disk has.
+    sandbox.publish(2, &artifact(2)).await;
+    sandbox.registry.announce(2, 2, Digest::of(b"another"));
+    eventually("the second version to fail", SOON, async || {
+        index(&service, false).await.len() == 2
+    })
+    .await;
+    assert_eq!(
+        index(&service, false).await,
+        [entry("1", "READY", false), entry("2", "UNAVAILABLE", true)]
+    );
+    assert_eq!(index(&service, true).await, [entry("1", "READY", false)]);
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn the_other_five_calls_tell_the_state() {
     let sandbox = Sandbox::new();
@@ -318,7 +373,7 @@ async fn the_other_five_calls_tell_the_state() {
     assert!(!open.model_ready(ask("")).await.unwrap().into_inner().ready);
     assert_eq!(infer(&service, typed()).await.unwrap_err().reason, "NO_CHAMPION");
 
-    let digest = sandbox.publish(1, &crate::support::artifact(1)).await;
+    let digest = sandbox.publish(1, &artifact(1)).await;
     sandbox.promote(0, 1, digest).await;
     service.serves(1).await;
     assert!(

@@ -103,6 +103,29 @@ impl Fault {
         self
     }
 
+    /// Names the first five bad fields in the message: for protocols whose clients show nothing else. More would not fit the headers of an answer
+    /// together with the details. The fact `violations_total` says how many there are when not all are listed.
+    #[must_use]
+    pub fn naming_fields(mut self) -> Self {
+        const NAMED: usize = 5;
+        // A single one is named already.
+        if self.violations.len() > 1 {
+            let named = self.violations.iter().take(NAMED);
+            let named: Vec<String> = named
+                .map(|broken| format!("{}: {}", broken.field, broken.description))
+                .collect();
+            let counted = self.violations.len().to_string();
+            let total = self.metadata.get("violations_total").unwrap_or(&counted);
+            let others = if self.violations.len() > NAMED {
+                "; and others"
+            } else {
+                ""
+            };
+            self.message = format!("{total} fields are wrong: {}{others}", named.join("; "));
+        }
+        self
+    }
+
     /// Says when to try again.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {

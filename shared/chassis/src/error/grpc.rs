@@ -9,8 +9,14 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{Code, ERROR_DOMAIN, Fault, FieldViolation};
 
+/// Room for the bad fields, in bytes. They travel in the headers that end an answer: clients take 8 KiB of those, Base64 adds a third, and whoever gets
+/// far more breaks the connection off.
+const VIOLATION_BYTES: usize = 4_500;
+
 impl From<Fault> for Status {
-    fn from(fault: Fault) -> Self {
+    /// Of bad fields the first are kept, as many as fit; the fact `violations_total` then says how many there were.
+    fn from(mut fault: Fault) -> Self {
+        keep_what_fits(&mut fault);
         let mut details = ErrorDetails::new();
         details.set_error_info(
             fault.reason,
@@ -24,6 +30,22 @@ impl From<Fault> for Status {
             details.set_retry_info(fault.retry_after);
         }
         Self::with_error_details(fault.code.grpc(), fault.message, details)
+    }
+}
+
+fn keep_what_fits(fault: &mut Fault) {
+    let mut bytes = 0;
+    let fits = |violation: &&FieldViolation| {
+        // Tags and lengths of the messages around the texts take about this much.
+        bytes += violation.field.len() + violation.rule.len() + violation.description.len() + 16;
+        bytes <= VIOLATION_BYTES
+    };
+    let total = fault.violations.len();
+    let kept = fault.violations.iter().take_while(fits).count().max(1);
+    if kept < total {
+        fault.violations.truncate(kept);
+        let count = fault.metadata.entry("violations_total".to_owned());
+        count.or_insert_with(|| total.to_string());
     }
 }
 

@@ -120,6 +120,26 @@ async fn violations_of_fields_arrive_at_the_client() {
 }
 
 #[tokio::test]
+async fn more_violations_than_headers_hold_are_cut_and_counted() {
+    let running = serve(Echo::default()).await;
+    let channel = running.channel();
+    let fault = Fault::from_status(&say(channel.clone(), "invalid in many fields").await.unwrap_err());
+    assert_eq!(
+        (fault.code, &*fault.reason),
+        (holdfast_chassis::Code::InvalidArgument, "BAD_TEXT")
+    );
+    assert!(
+        (20..1_000).contains(&fault.violations.len()),
+        "{}",
+        fault.violations.len()
+    );
+    assert_eq!(fault.violations[0].field, "texts[0]");
+    assert_eq!(fault.metadata["violations_total"], "10000");
+    assert_eq!(fault.message, "10000 fields are wrong");
+    assert_eq!(say(channel, "still there").await.unwrap().text, "still there");
+}
+
+#[tokio::test]
 async fn the_server_caps_the_time_a_request_may_take() {
     let settings = ServerSettings {
         request_timeout_ms: 20,

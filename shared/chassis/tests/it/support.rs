@@ -101,6 +101,11 @@ impl Echo {
                 let violation = FieldViolation::new("text", "not_sensible", "says nothing");
                 return Err(Fault::invalid_fields("BAD_TEXT", vec![violation]).into());
             }
+            "invalid in many fields" => {
+                let violation =
+                    |field: usize| FieldViolation::new(format!("texts[{field}]"), "not_sensible", "says nothing");
+                return Err(Fault::invalid_fields("BAD_TEXT", (0..10_000).map(violation).collect()).into());
+            }
             "unavailable" => return Err(Fault::unavailable("NOT_NOW", "not now").into()),
             "deadline" => deadline::remaining().unwrap().as_millis().to_string(),
             "relay" | "relay deadline" => {

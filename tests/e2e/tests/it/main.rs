@@ -7,6 +7,7 @@
 )]
 
 mod command_line;
+mod conformance;
 mod demo;
 mod documents;
 mod evidence;
@@ -15,5 +16,6 @@ mod interchange;
 mod processes;
 mod proofs;
 mod rollouts;
+mod same_bits;
 mod support;
 mod tuning;
