@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Train(commands::train::TrainArgs),
     /// Search for better parameters by cross-validation, then train with them, have the model judged, and promote it if it passes
     Tune(commands::tune::TuneArgs),
-    /// Score a whole table into a CSV file
+    /// Score a whole table into a CSV or Parquet file, with reasons and a list of whom to call
     Score(commands::score::ScoreArgs),
     /// Predict single customers
     Predict(commands::predict::PredictArgs),

@@ -13,5 +13,6 @@ mod evidence;
 mod exploring;
 mod interchange;
 mod processes;
+mod scoring;
 mod support;
 mod tuning;
