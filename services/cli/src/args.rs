@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Who is champion, who was, and by whose word
     #[command(subcommand)]
     Champion(commands::champion::ChampionCommand),
+    /// The prediction log, checked and scored again from the blob store
+    #[command(subcommand)]
+    Log(commands::log::LogCommand),
     /// Compare recent predictions with what the champion was trained on
     Drift(commands::drift::DriftArgs),
     /// What customers did in the end

@@ -350,6 +350,8 @@ async fn every_command_shows_examples_in_its_help() {
         &["rollback"],
         &["champion", "at"],
         &["drift"],
+        &["log", "verify"],
+        &["log", "replay"],
         &["outcomes", "import"],
         &["status"],
     ] {

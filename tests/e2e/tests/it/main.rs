@@ -12,6 +12,7 @@ mod documents;
 mod evidence;
 mod exploring;
 mod interchange;
+mod prediction_log;
 mod processes;
 mod scoring;
 mod support;
