@@ -124,6 +124,12 @@ bench-tuning: .tools/load.stamp ## 50 trials of 5-fold cross-validation, beside 
 	$(CARGO) build --release --locked --package holdfast-load --bin bench-tuning
 	$(LOAD_PYTHON) tests/load/models/tuning.py
 
+.PHONY: bench-batch
+bench-batch: .tools/load.stamp ## 10 million rows scored Parquet to Parquet, rows/s and memory, beside XGBoost's and LightGBM's batch predict. BENCH_ROWS=n for fewer
+	$(CARGO) build --release --locked --package holdfast-cli --bin holdfast
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-scoring --bin bench-batch-rows
+	$(LOAD_PYTHON) tests/load/models/batch.py
+
 ##@ Tools
 
 .PHONY: tools
