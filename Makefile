@@ -136,6 +136,12 @@ bench-rest: .tools/load.stamp ## REST /predict and batches, beside an axum serve
 	$(CARGO) build --release --locked --package holdfast-cli --package holdfast-inference --package holdfast-gateway --package holdfast-load --bins
 	$(LOAD_PYTHON) tests/load/serving/rest_predict.py
 
+.PHONY: bench-batch
+bench-batch: .tools/load.stamp ## 10 million rows scored Parquet to Parquet, rows/s and memory, beside XGBoost's and LightGBM's batch predict. BENCH_ROWS=n for fewer
+	$(CARGO) build --release --locked --package holdfast-cli --bin holdfast
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-scoring --bin bench-batch-rows
+	$(LOAD_PYTHON) tests/load/models/batch.py
+
 ##@ Proofs
 
 # The tests that `make test` runs small, in full, against release builds of the services. Each prints its figures.

@@ -20,6 +20,22 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Where cargo puts what it builds.
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 
+# LightGBM's side of the 400-tree model, with the parameters of the other one.
+LIGHTGBM = {
+    "objective": "binary",
+    "max_depth": 6,
+    "num_leaves": 63,
+    "learning_rate": 0.05,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "feature_fraction": 0.8,
+    "min_sum_hessian_in_leaf": 1.0,
+    "lambda_l2": 1.0,
+    "seed": 42,
+    "num_threads": 1,
+    "verbose": -1,
+}
+
 
 def bank_csv():
     """Path of the bank's file: BANK_CSV, or ../shared/data beside the source tree."""

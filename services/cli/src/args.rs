@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Train(commands::train::TrainArgs),
     /// Search for better parameters by cross-validation, then train with them, have the model judged, and promote it if it passes
     Tune(commands::tune::TuneArgs),
-    /// Score a whole table into a CSV file
+    /// Score a whole table into a CSV or Parquet file, with reasons and a list of whom to call
     Score(commands::score::ScoreArgs),
     /// Predict single customers
     Predict(commands::predict::PredictArgs),
@@ -77,6 +77,9 @@ pub(crate) enum Command {
     /// Try a version on live traffic beside the champion
     #[command(subcommand)]
     Rollout(commands::rollout::RolloutCommand),
+    /// The prediction log, checked and scored again from the blob store
+    #[command(subcommand)]
+    Log(commands::log::LogCommand),
     /// Compare recent predictions with what the champion was trained on
     Drift(commands::drift::DriftArgs),
     /// What customers did in the end

@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod record;
 mod rest;
+mod settings;
 pub mod stack;
 mod unfinished;
 

@@ -77,6 +77,13 @@ impl Work {
         Self { bar }
     }
 
+    /// Says how much was done before: it counts as done, and not as fast.
+    pub(crate) fn begin_at(&self, done: u64) {
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+        self.bar.reset_elapsed();
+    }
+
     /// Counts on.
     pub(crate) fn advance(&self, by: u64) {
         self.bar.inc(by);

@@ -1,7 +1,7 @@
 //! From raw fields to a [`Customer`], with every broken rule reported and not just the first.
 
 use crate::customer::{Customer, CustomerKey, FieldValue, Strictness};
-use crate::feature::{FEATURE_COUNT, FeatureKind};
+use crate::feature::{FEATURE_COUNT, Feature, FeatureKind};
 use crate::schema::{Column, ColumnRole, Schema};
 use crate::suggest::nearest;
 use crate::vector::{FeatureVector, UNKNOWN_CATEGORY};
@@ -65,6 +65,36 @@ impl Schema {
         head.into_iter().chain(features)
     }
 
+    /// A feature's value as a row of features holds it, by the rules of [`RowBuilder::set`]; NaN when it is missing, needed or not. For
+    /// callers that go through a table column by column.
+    ///
+    /// # Errors
+    /// The rule that the value breaks.
+    pub fn feature_value(
+        &self,
+        feature: Feature,
+        value: FieldValue<'_>,
+        strictness: Strictness,
+    ) -> Result<f64, Violation> {
+        let column = self.column(feature);
+        match (blank_is_missing(value), column.kind) {
+            (FieldValue::Missing, _) => Ok(f64::NAN),
+            (value, FeatureKind::Numeric) => number(column, value),
+            (value, FeatureKind::Categorical) => category(column, value, strictness),
+        }
+    }
+
+    /// A customer's key, by the rules of [`RowBuilder::set`]; `None` when it is missing.
+    ///
+    /// # Errors
+    /// The value is no whole number from 1.
+    pub fn key_value(&self, value: FieldValue<'_>) -> Result<Option<CustomerKey>, Violation> {
+        match blank_is_missing(value) {
+            FieldValue::Missing => Ok(None),
+            value => key(&self.key().name, value).map(Some),
+        }
+    }
+
     fn field(&self, column: &Column, features: &FeatureVector) -> FieldValue<'_> {
         let Some(value) = features.get(column.feature) else {
             return FieldValue::Missing;
@@ -87,6 +117,14 @@ impl Schema {
             }
         }
         row.finish().err().unwrap_or_default()
+    }
+}
+
+/// A cell of spaces holds no value.
+fn blank_is_missing(value: FieldValue<'_>) -> FieldValue<'_> {
+    match value {
+        FieldValue::Text(text) if text.trim().is_empty() => FieldValue::Missing,
+        other => other,
     }
 }
 
@@ -131,10 +169,7 @@ impl<'s> RowBuilder<'s> {
 
     /// Sets one field. A field set twice is a violation.
     pub fn set(&mut self, role: ColumnRole, value: FieldValue<'_>) {
-        let value = match value {
-            FieldValue::Text(text) if text.trim().is_empty() => FieldValue::Missing,
-            other => other,
-        };
+        let value = blank_is_missing(value);
         let schema = self.schema;
         let (bit, name) = match role {
             ColumnRole::Dropped => return,
@@ -153,16 +188,11 @@ impl<'s> RowBuilder<'s> {
         self.seen |= bit;
         let outcome = match (role, value) {
             (_, FieldValue::Missing) | (ColumnRole::Dropped, _) => return,
-            (ColumnRole::Key, value) => key(name, value).map(|key| self.customer.key = Some(key)),
+            (ColumnRole::Key, value) => schema.key_value(value).map(|key| self.customer.key = key),
             (ColumnRole::Target, value) => label(schema, value).map(|label| self.customer.label = Some(label)),
-            (ColumnRole::Feature(feature), value) => {
-                let column = schema.column(feature);
-                let checked = match column.kind {
-                    FeatureKind::Numeric => number(column, value),
-                    FeatureKind::Categorical => category(column, value, self.strictness),
-                };
-                checked.map(|value| self.customer.features.set(feature, value))
-            }
+            (ColumnRole::Feature(feature), value) => schema
+                .feature_value(feature, value, self.strictness)
+                .map(|value| self.customer.features.set(feature, value)),
         };
         if let Err(violation) = outcome {
             self.refused |= bit;

@@ -6,6 +6,9 @@
 //! Rows in the order written. A record is named by (`request_id`, `row_index`); the log may hold it more than once (a segment uploaded
 //! again after a crash), and readers drop repeats.
 
+mod audit;
+mod objects;
+mod verify;
 mod window;
 
 use std::sync::{Arc, LazyLock};
@@ -24,6 +27,9 @@ use crate::features::{self, FeatureReader, UNLISTED};
 use crate::table::{ROW_GROUP_ROWS, TableFormat, column, full_column};
 
 pub use crate::features::UnlistedCategory;
+pub use audit::{AuditReport, FaultKind, LISTED_FAULTS, LogAudit, LogFault, ReplicaSummary, VersionSummary};
+pub use objects::{LogListing, LogObject, SEQUENCE_BLOCK, list_objects, read_object};
+pub use verify::verify_log;
 pub use window::{PredictionFilter, ReadCounts, WindowReader, WindowRequest, WindowRows, read_window};
 
 /// The format version written today.

@@ -32,12 +32,14 @@ pub(crate) struct ParquetSource {
     column_names: Vec<String>,
     /// One per column that is read.
     slots: Vec<Slot>,
+    rows: u64,
     /// What is left of the last batch.
     rest: Option<RecordBatch>,
 }
 
 impl ParquetSource {
-    pub(crate) fn open(name: String, path: &Path, reading: &Reading) -> Result<Self, SourceError> {
+    /// Opens a file, to be read from behind its first `skipped` rows.
+    pub(crate) fn open(name: String, path: &Path, reading: &Reading, skipped: u64) -> Result<Self, SourceError> {
         require_file(&name, path)?;
         let file = File::open(path).map_err(|error| SourceError::io(&name, "opening", error))?;
         let builder = ParquetRecordBatchReaderBuilder::try_new(file)
@@ -50,7 +52,7 @@ impl ParquetSource {
             .filter(|index| slots[*index].is_some() && !is_readable(fields[*index].data_type(), reading))
             .collect();
         match reading {
-            Reading::Customers { .. } if !odd.is_empty() => {
+            Reading::Customers { .. } | Reading::Features { .. } if !odd.is_empty() => {
                 let violations = odd.iter().map(|index| unreadable(&fields[*index])).collect();
                 return Err(SourceError::columns(&name, violations));
             }
@@ -60,6 +62,11 @@ impl ParquetSource {
         let column_names = names.into_iter().map(str::to_owned).collect();
         let read: Vec<usize> = (0..slots.len()).filter(|index| slots[*index].is_some()).collect();
         let mask = ProjectionMask::roots(builder.parquet_schema(), read);
+        let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+        let builder = match usize::try_from(skipped.min(rows)) {
+            Ok(0) | Err(_) => builder,
+            Ok(skipped) => builder.with_offset(skipped),
+        };
         let reader = builder
             .with_projection(mask)
             .with_batch_size(BATCH_ROWS)
@@ -70,8 +77,44 @@ impl ParquetSource {
             reader,
             column_names,
             slots: slots.into_iter().flatten().collect(),
+            rows,
             rest: None,
         })
+    }
+
+    /// How many rows the file says it has.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What each column of a batch is for.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The next `limit` rows as they are stored, in one batch or more; fewer at the file's end.
+    pub(crate) fn take_batches(&mut self, limit: usize) -> Result<Vec<RecordBatch>, SourceError> {
+        let mut batches = Vec::new();
+        let mut left = limit;
+        while left > 0
+            && let Some(batch) = self.take_batch(left)?
+        {
+            left -= batch.num_rows();
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// The next rows, at most `limit`; `None` at the end.
+    fn take_batch(&mut self, limit: usize) -> Result<Option<RecordBatch>, SourceError> {
+        let Some(batch) = self.next_batch()? else {
+            return Ok(None);
+        };
+        if batch.num_rows() <= limit {
+            return Ok(Some(batch));
+        }
+        self.rest = Some(batch.slice(limit, batch.num_rows() - limit));
+        Ok(Some(batch.slice(0, limit)))
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, SourceError> {
@@ -90,14 +133,9 @@ impl BlockingSource for ParquetSource {
 
     fn fill(&mut self, limit: usize, rows: &mut Rows) -> Result<(), SourceError> {
         let mut left = limit;
-        while left > 0 {
-            let Some(mut batch) = self.next_batch()? else {
-                break;
-            };
-            if batch.num_rows() > left {
-                self.rest = Some(batch.slice(left, batch.num_rows() - left));
-                batch = batch.slice(0, left);
-            }
+        while left > 0
+            && let Some(batch) = self.take_batch(left)?
+        {
             left -= batch.num_rows();
             let cells: Vec<Cells<'_>> = batch.columns().iter().map(|column| cells(column.as_ref())).collect();
             for row in 0..batch.num_rows() {
@@ -114,7 +152,7 @@ impl BlockingSource for ParquetSource {
 }
 
 /// A column of a batch, its type looked at once and not for every cell.
-enum Cells<'a> {
+pub(crate) enum Cells<'a> {
     Missing,
     Boolean(&'a BooleanArray),
     Float64(&'a Float64Array),
@@ -132,7 +170,7 @@ enum Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn get(&self, row: usize) -> FieldValue<'a> {
+    pub(crate) fn get(&self, row: usize) -> FieldValue<'a> {
         match self {
             Cells::Missing => FieldValue::Missing,
             Cells::Boolean(array) if array.is_valid(row) => {
@@ -174,7 +212,7 @@ where
     }))
 }
 
-fn cells(array: &dyn Array) -> Cells<'_> {
+pub(crate) fn cells(array: &dyn Array) -> Cells<'_> {
     match array.data_type() {
         DataType::Boolean => Cells::Boolean(array.as_boolean()),
         DataType::Float64 => Cells::Float64(array.as_primitive::<Float64Type>()),

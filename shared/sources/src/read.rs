@@ -31,7 +31,7 @@ pub trait Source: Send {
     async fn fill(&mut self, limit: usize, rows: Rows) -> Result<Rows, SourceError>;
 }
 
-async fn open(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, SourceError> {
+pub(crate) async fn open(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, SourceError> {
     let name = spec.to_string();
     match spec.clone() {
         SourceSpec::Csv { path } => {
@@ -40,10 +40,14 @@ async fn open(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, So
         }
         SourceSpec::Parquet { path } => {
             let file = name.clone();
-            Blocking::open(&name, move || parquet::ParquetSource::open(file, &path, &reading)).await
+            Blocking::open(&name, move || parquet::ParquetSource::open(file, &path, &reading, 0)).await
         }
         SourceSpec::Sqlite { path, table } => Ok(Box::new(
             sqlite::SqliteSource::open(name, &path, &table, &reading).await?,
+        )),
+        SourceSpec::S3(_) => Err(SourceError::unsupported(
+            name,
+            "an object of S3 is fetched before it is read, and this command does not do that",
         )),
         SourceSpec::MySql(url) => mysql::open(&url),
         SourceSpec::Postgres(url) => postgres::open(&url),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use holdfast_domain::{Customer, FieldValue, RowBuilder, Schema, Strictness, Violation};
 
 use crate::error::{LISTED_VIOLATIONS, SourceError};
+use crate::features::{FeatureRows, RefusedRow};
 use crate::header::Slot;
 use crate::raw::RawTable;
 
@@ -21,7 +22,17 @@ pub struct Rows {
 #[derive(Debug)]
 enum Kept {
     Customers(Checked),
+    Features(Features),
     Raw(RawTable),
+    /// Rows that are only counted.
+    Nothing,
+}
+
+/// Checks each row as serving does and keeps good and bad ones apart.
+#[derive(Debug)]
+struct Features {
+    schema: Arc<Schema>,
+    rows: FeatureRows,
 }
 
 /// Checks each row, keeps the good ones, lists the first violations and counts the others.
@@ -49,6 +60,23 @@ impl Rows {
         }
     }
 
+    /// Rows of features, counted on from `seen`.
+    pub(crate) fn features(schema: Arc<Schema>, seen: u64) -> Self {
+        let rows = FeatureRows::starting_at(seen + 1);
+        Self {
+            seen,
+            kept: Kept::Features(Features { schema, rows }),
+        }
+    }
+
+    /// Rows that nobody looks at.
+    pub(crate) fn counted() -> Self {
+        Self {
+            seen: 0,
+            kept: Kept::Nothing,
+        }
+    }
+
     pub(crate) fn raw(table: RawTable) -> Self {
         Self {
             seen: 0,
@@ -66,6 +94,8 @@ impl Rows {
         self.seen += 1;
         match &mut self.kept {
             Kept::Customers(checked) => checked.push(self.seen, fields),
+            Kept::Features(features) => features.push(self.seen, fields),
+            Kept::Nothing => {}
             Kept::Raw(table) => table.push(
                 self.seen,
                 fields.filter_map(|(slot, value)| match slot {
@@ -81,7 +111,26 @@ impl Rows {
         self.seen += 1;
         match &mut self.kept {
             Kept::Customers(checked) => checked.refuse_all(self.seen, vec![violation]),
+            Kept::Features(features) => features.rows.refused.push(RefusedRow {
+                row: self.seen,
+                key: None,
+                violations: vec![violation.in_row(self.seen)],
+            }),
+            Kept::Nothing => {}
             Kept::Raw(table) => table.push_broken(violation.in_row(self.seen)),
+        }
+    }
+
+    /// Takes the rows of features out, leaving the row count; `None` where something else was read into.
+    pub(crate) fn take_features(&mut self) -> Option<FeatureRows> {
+        match &mut self.kept {
+            Kept::Features(features) => {
+                let next = FeatureRows::starting_at(self.seen + 1);
+                let mut rows = std::mem::replace(&mut features.rows, next);
+                rows.rows = self.seen + 1 - rows.first_row;
+                Some(rows)
+            }
+            _ => None,
         }
     }
 
@@ -92,7 +141,7 @@ impl Rows {
     pub(crate) fn take(&mut self, name: &str) -> Result<Vec<Customer>, SourceError> {
         match &mut self.kept {
             Kept::Customers(checked) => checked.take(name),
-            Kept::Raw(_) => Ok(Vec::new()),
+            Kept::Raw(_) | Kept::Features(_) | Kept::Nothing => Ok(Vec::new()),
         }
     }
 
@@ -100,8 +149,22 @@ impl Rows {
     pub(crate) fn into_raw(self) -> Option<RawTable> {
         match self.kept {
             Kept::Raw(table) => Some(table),
-            Kept::Customers(_) => None,
+            Kept::Customers(_) | Kept::Features(_) | Kept::Nothing => None,
         }
+    }
+}
+
+impl Features {
+    fn push<'v>(&mut self, number: u64, fields: impl Iterator<Item = Field<'v>>) {
+        let mut row = RowBuilder::new(&self.schema, Strictness::Serving);
+        for (slot, value) in fields {
+            match (slot, value) {
+                (Slot::Field(role), Ok(value)) => row.set(role, value),
+                (Slot::Field(role), Err(violation)) => row.refuse(role, violation),
+                (Slot::Raw(_), _) => {}
+            }
+        }
+        self.rows.push(number, row);
     }
 }
 

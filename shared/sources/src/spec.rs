@@ -1,4 +1,5 @@
-//! Naming a source: `file.csv`, `file.parquet`, `file.db?table=customers`, `sqlite:///path?table=…`, and the URLs of database servers.
+//! Naming a source: `file.csv`, `file.parquet`, `file.db?table=customers`, `sqlite:///path?table=…`, `s3://bucket/key.parquet`, and the
+//! URLs of database servers.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,8 +11,7 @@ use crate::error::SourceError;
 pub const DEFAULT_TABLE: &str = "customers";
 
 /// What can be read today, for messages.
-pub(crate) const WORKS_TODAY: &str =
-    "what works is a .csv or .parquet file, or an SQLite database such as bank.db?table=customers";
+pub(crate) const WORKS_TODAY: &str = "what works is a .csv or .parquet file, one in S3 such as s3://bucket/customers.parquet, or an SQLite database such as bank.db?table=customers";
 
 /// Where a table of customers is. Its text form never shows a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +33,68 @@ pub enum SourceSpec {
         /// The table or view.
         table: TableName,
     },
+    /// A CSV or Parquet file in S3, to be fetched before it is read ([`fetch`](crate::fetch)).
+    S3(S3Object),
     /// A table of a MySQL server. Parsed, not readable yet.
     MySql(ServerUrl),
     /// A table of a Postgres server. Parsed, not readable yet.
     Postgres(ServerUrl),
+}
+
+/// A file in a bucket: `s3://bucket/folder/customers.parquet`. Nothing is percent-decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Object {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's name in it.
+    pub key: String,
+    /// What its ending says it is.
+    pub format: ObjectFormat,
+}
+
+/// What a file in a bucket holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectFormat {
+    /// A CSV file with a header.
+    Csv,
+    /// A Parquet file.
+    Parquet,
+}
+
+impl S3Object {
+    /// Reads `s3://bucket/key.csv` or `s3://bucket/key.parquet`.
+    ///
+    /// # Errors
+    /// [`SourceError::InvalidSpec`] that says what is missing.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let named = text
+            .split_once("://")
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("s3"))
+            .and_then(|(_, rest)| rest.split_once('/'))
+            .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        let Some((bucket, key)) = named else {
+            return Err(invalid(
+                text,
+                "a bucket and an object in it are needed: s3://bucket/customers.parquet",
+            ));
+        };
+        let format = match ending(key).as_str() {
+            "csv" => ObjectFormat::Csv,
+            "parquet" => ObjectFormat::Parquet,
+            _ => return Err(invalid(text, "an object's name must end in .csv or .parquet")),
+        };
+        Ok(Self {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            format,
+        })
+    }
+}
+
+impl fmt::Display for S3Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
 }
 
 /// The name of a database table: letters, digits and underscores, not starting with a digit, at most 63 characters.
@@ -120,6 +178,7 @@ impl SourceSpec {
             return match scheme.to_ascii_lowercase().as_str() {
                 "sqlite" => sqlite(text, rest),
                 "file" => by_ending(text, rest),
+                "s3" => S3Object::parse(text).map(SourceSpec::S3),
                 "mysql" | "mariadb" => Ok(SourceSpec::MySql(ServerUrl(text.to_owned()))),
                 "postgres" | "postgresql" => Ok(SourceSpec::Postgres(ServerUrl(text.to_owned()))),
                 other => {
@@ -139,7 +198,7 @@ impl SourceSpec {
     pub fn path(&self) -> Option<&Path> {
         match self {
             SourceSpec::Csv { path } | SourceSpec::Parquet { path } | SourceSpec::Sqlite { path, .. } => Some(path),
-            SourceSpec::MySql(_) | SourceSpec::Postgres(_) => None,
+            SourceSpec::S3(_) | SourceSpec::MySql(_) | SourceSpec::Postgres(_) => None,
         }
     }
 }
@@ -149,6 +208,7 @@ impl fmt::Display for SourceSpec {
         match self {
             SourceSpec::Csv { path } | SourceSpec::Parquet { path } => write!(f, "{}", path.display()),
             SourceSpec::Sqlite { path, table } => write!(f, "sqlite://{}?table={table}", path.display()),
+            SourceSpec::S3(object) => write!(f, "{object}"),
             SourceSpec::MySql(url) | SourceSpec::Postgres(url) => write!(f, "{url}"),
         }
     }
@@ -169,14 +229,12 @@ fn invalid(text: &str, reason: impl Into<String>) -> SourceError {
     }
 }
 
+fn ending(path: &str) -> String {
+    let ending = Path::new(path).extension().and_then(|ending| ending.to_str());
+    ending.unwrap_or("").to_ascii_lowercase()
+}
+
 fn by_ending(text: &str, path: &str) -> Result<SourceSpec, SourceError> {
-    let ending = |path: &str| {
-        Path::new(path)
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or("")
-            .to_ascii_lowercase()
-    };
     match ending(path).as_str() {
         "csv" => return Ok(SourceSpec::Csv { path: path.into() }),
         "parquet" => return Ok(SourceSpec::Parquet { path: path.into() }),
@@ -263,6 +321,7 @@ mod tests {
         for text in [
             "a/b.csv",
             "b.parquet",
+            "s3://bucket/folder/a.parquet",
             "sqlite:///var/bank?table=t",
             "sqlite://bank.db?table=customers",
         ] {
@@ -295,7 +354,9 @@ mod tests {
             "",
             "customers",
             "customers.xlsx",
-            "s3://bucket/a.csv",
+            "s3://bucket",
+            "s3:///a.csv",
+            "s3://bucket/a.xlsx",
             "sqlite://",
             "sqlite::memory:",
         ] {

@@ -24,7 +24,7 @@ pub async fn write(spec: &SourceSpec, customers: &[Customer], schema: &Schema) -
     match spec {
         SourceSpec::Csv { path } => write_csv(&name, path, customers, schema).await,
         SourceSpec::Sqlite { path, table } => write_sqlite(&name, path, table, customers, schema).await,
-        SourceSpec::Parquet { .. } | SourceSpec::MySql(_) | SourceSpec::Postgres(_) => {
+        SourceSpec::Parquet { .. } | SourceSpec::S3(_) | SourceSpec::MySql(_) | SourceSpec::Postgres(_) => {
             let reason =
                 "customers can be written to a .csv file or to an SQLite database such as bank.db?table=customers";
             Err(SourceError::unsupported(name, reason))

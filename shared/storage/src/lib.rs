@@ -25,7 +25,7 @@ pub use directory::DirectoryStore;
 pub use error::{Error, Operation, Result};
 pub use key::{InvalidKey, Key, MAX_KEY_BYTES, MAX_SEGMENT_BYTES, Prefix};
 pub use memory::MemoryStore;
-pub use s3::S3Store;
+pub use s3::{MAX_PUT_BYTES, S3Store};
 pub use secret::Secret;
 pub use settings::{BlobStoreKind, BlobStoreSettings, DirectorySettings, S3Settings, SettingsProblem};
 pub use store::{BlobMeta, BlobStore, Created, create_resolving, list_all};

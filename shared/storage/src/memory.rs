@@ -141,5 +141,6 @@ fn meta(key: &Key, object: &Object) -> BlobMeta {
         key: key.clone(),
         size_bytes: object.body.len() as u64,
         modified: object.modified,
+        etag: None,
     }
 }

@@ -31,6 +31,8 @@ pub struct BlobMeta {
     pub size_bytes: u64,
     /// When the store took the object, by the store's clock and at its precision (whole seconds on S3).
     pub modified: Timestamp,
+    /// What S3 calls the ETag: it changes with the body. `None` on backends that have none.
+    pub etag: Option<String>,
 }
 
 /// A store of named, immutable-by-convention byte bodies.

@@ -22,7 +22,7 @@ import onnxruntime
 import tl2cgen
 import treelite
 import xgboost
-from bench import Contender, Targets, clocked, version
+from bench import LIGHTGBM, Contender, Targets, clocked, version
 
 BINARY = bench.TARGET / "release/bench-scoring"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
@@ -33,21 +33,6 @@ OURS = "Holdfast"
 HESSBOOST = "hessboost 0.4.6"
 LIGHTGBM_PREDICT = "Booster.predict, numpy row"
 LIGHTGBM_FAST = "LGBM_BoosterPredictForMatSingleRowFast by ctypes"
-
-LIGHTGBM = {
-    "objective": "binary",
-    "max_depth": 6,
-    "num_leaves": 63,
-    "learning_rate": 0.05,
-    "bagging_fraction": 0.8,
-    "bagging_freq": 1,
-    "feature_fraction": 0.8,
-    "min_sum_hessian_in_leaf": 1.0,
-    "lambda_l2": 1.0,
-    "seed": 42,
-    "num_threads": 1,
-    "verbose": -1,
-}
 
 
 class LightGbmFast:

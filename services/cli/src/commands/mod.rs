@@ -3,6 +3,7 @@
 pub(crate) mod champion;
 pub(crate) mod data;
 pub(crate) mod drift;
+pub(crate) mod log;
 pub(crate) mod models;
 pub(crate) mod outcomes;
 pub(crate) mod predict;
@@ -73,6 +74,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Rollback(args) => promote::rollback(args, &context).await,
         Command::Champion(command) => champion::run(command, &context).await,
         Command::Rollout(command) => rollout::run(command, &context).await,
+        Command::Log(command) => log::run(command, &context).await,
         Command::Drift(args) => drift::run(args, &context).await,
         Command::Outcomes(command) => outcomes::run(command, &context).await,
         Command::Status(args) => status::run(args, &context).await,

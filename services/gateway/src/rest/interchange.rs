@@ -1,4 +1,4 @@
-//! Models of other libraries: import a file, export a version.
+//! Models as files: import one of another library, export a version.
 
 use axum::Json;
 use axum::body::Body;
@@ -95,24 +95,28 @@ pub(super) async fn import(
     Ok((StatusCode::ACCEPTED, location, Json(started)))
 }
 
-/// A version's trees as a file of another library.
+/// A version as a file: its artefact as registered, or its trees for another library.
 ///
-/// They answer the raw probability: calibration and threshold are not part of the format, and stand in its attributes as texts. What the format cannot
-/// express (forests whose leaves are probabilities, logistic regression) is refused.
+/// `holdfast` gives `model.hfm`, whose SHA-256 is the version's `artifact_digest`. In XGBoost's format the trees answer the raw probability: calibration and
+/// threshold are not part of it, and stand in its attributes as texts. What it cannot express (forests whose leaves are probabilities, logistic regression)
+/// is refused.
 #[utoipa::path(
     get, path = "/api/v1/models/{model}/versions/{version}/export", tag = "models",
     params(
         ("model" = String, Path, pattern = "^[a-z0-9][a-z0-9_-]{0,63}$", description = "The model"), ("version" = u32, Path, minimum = 1, description = "The version"), Format,
     ),
-    responses((status = 200, description = "XGBoost's JSON", body = Object, content_type = "application/json"))
+    responses((status = 200, description = "The file", content(
+        (serde_json::Value = "application/json"), (String = "application/octet-stream"),
+    )))
 )]
 pub(super) async fn export(
     State(app): State<App>,
     Path(VersionPath { model, version }): Path<VersionPath>,
     Query(Format { format }): Query<Format>,
 ) -> Result<Response, ApiError> {
-    let pieces = interchange::export(&app.peers, model, version, format.unwrap_or_default()).await?;
-    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let format = format.unwrap_or_default();
+    let pieces = interchange::export(&app.peers, model, version, format).await?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
     Ok((kind, Body::from_stream(pieces)).into_response())
 }
 

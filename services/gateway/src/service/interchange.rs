@@ -1,4 +1,4 @@
-//! Models of other libraries: a file in, a file out.
+//! Models as files: one of another library in, an artefact or a file for another library out.
 
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt as _};
@@ -31,6 +31,18 @@ pub enum ExportFormat {
     /// What XGBoost's `save_model("model.json")` writes.
     #[default]
     XgboostJson,
+    /// The artefact itself, `model.hfm`, byte for byte as registered.
+    Holdfast,
+}
+
+impl ExportFormat {
+    /// The media type of such a file.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            ExportFormat::XgboostJson => "application/json",
+            ExportFormat::Holdfast => "application/octet-stream",
+        }
+    }
 }
 
 /// What is asked for with a model file.
@@ -128,7 +140,7 @@ where
     })
 }
 
-/// A version's trees as a file of another library, piece by piece.
+/// A version as a file, piece by piece.
 ///
 /// # Errors
 /// Training's to begin with, later ones as items.
@@ -140,6 +152,7 @@ pub async fn export(
 ) -> Result<impl Stream<Item = Result<Bytes, Fault>> + Send + use<>, Fault> {
     let format = match format {
         ExportFormat::XgboostJson => wire::ModelFormat::XgboostJson,
+        ExportFormat::Holdfast => wire::ModelFormat::Holdfast,
     };
     let message = wire::ExportModelRequest {
         model,

@@ -90,6 +90,9 @@ async fn an_exported_version_is_passed_on() {
     assert_eq!(answer.text().await.unwrap(), "{\"learner\":{}}");
     let asked = stack.fakes.last("export_model");
     assert!(asked.contains("version: 3, format: XgboostJson"), "{asked}");
+    let answer = stack.get(&format!("{path}?format=holdfast")).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "application/octet-stream");
+    assert!(stack.fakes.last("export_model").contains("format: Holdfast"));
     problem(stack.get(&format!("{path}?format=onnx")), 400).await;
     let why = "version 3 cannot be exported: ensemble.members[0]: a linear function, only trees can be written";
     stack.fakes.fail(

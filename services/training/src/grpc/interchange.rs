@@ -1,5 +1,6 @@
 //! `ImportModel` and `ExportModel`: files of other libraries, in and out.
 
+use bytes::Bytes;
 use futures::{Stream, stream};
 use holdfast_api::training::v1 as wire;
 use holdfast_interchange::Format;
@@ -93,6 +94,10 @@ fn violations(header: &wire::ImportModelHeader) -> Vec<BadField> {
     let rows = rows.then_some(("snapshot", "required", "must name labelled rows"));
     let mut found: Vec<_> = rows.into_iter().chain(too_many).chain(too_long).collect();
     found.dedup();
+    if header.format() == wire::ModelFormat::Holdfast {
+        let why = "must be a format of another library; an artefact of Holdfast is a version already";
+        found.push(("format", "unsupported", why));
+    }
     let found = found.into_iter().map(|(field, rule, description)| BadField {
         field,
         rule,
@@ -103,7 +108,8 @@ fn violations(header: &wire::ImportModelHeader) -> Vec<BadField> {
 
 fn sent_in(header: wire::ImportModelHeader) -> SentFile {
     let format = match header.format() {
-        wire::ModelFormat::Unspecified => None,
+        // An artefact of ours was refused above.
+        wire::ModelFormat::Unspecified | wire::ModelFormat::Holdfast => None,
         wire::ModelFormat::XgboostJson => Some(Format::XgboostJson),
         wire::ModelFormat::XgboostUbjson => Some(Format::XgboostUbjson),
         wire::ModelFormat::LightgbmText => Some(Format::LightgbmText),
@@ -139,12 +145,16 @@ pub(super) async fn export(
     impl Stream<Item = std::result::Result<wire::ExportModelResponse, Status>> + Send + use<>,
     Status,
 > {
-    match request.format() {
-        wire::ModelFormat::XgboostJson => {}
-        _ => return Err(status(Error::field("format", "unsupported", "must be XGBOOST_JSON"))),
-    }
     let (model, version) = named(&request.model, request.version)?;
-    let bytes = versions.xgboost_json(&model, version).await.map_err(status)?;
+    let bytes = match request.format() {
+        wire::ModelFormat::XgboostJson => versions.xgboost_json(&model, version).await.map(Bytes::from),
+        wire::ModelFormat::Holdfast => versions.artifact_bytes(&model, version).await,
+        _ => {
+            let why = "must be XGBOOST_JSON or HOLDFAST";
+            return Err(status(Error::field("format", "unsupported", why)));
+        }
+    };
+    let bytes = bytes.map_err(status)?;
     let chunks: Vec<_> = bytes
         .chunks(MAX_CHUNK_BYTES)
         .map(|chunk| Ok(wire::ExportModelResponse { chunk: chunk.to_vec() }))

@@ -1,5 +1,6 @@
-//! A version's trees as a file of another library.
+//! A version as a file: its artefact, or its trees for another library.
 
+use bytes::Bytes;
 use holdfast_domain::{ModelName, ModelVersion};
 use holdfast_interchange::{ExportError, export_xgboost_json};
 
@@ -7,6 +8,15 @@ use super::versions::Versions;
 use crate::error::{Error, Result};
 
 impl Versions {
+    /// A version's artefact, byte for byte as registered.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`], [`Error::VersionPending`], [`Error::Damaged`]; the stores'.
+    pub async fn artifact_bytes(&self, model: &ModelName, version: ModelVersion) -> Result<Bytes> {
+        let facts = self.facts(model, version).await?;
+        Ok(self.artifact(&facts).await?.bytes)
+    }
+
     /// A version's trees as XGBoost JSON. They answer the raw probability; calibration and threshold stand in the file's attributes.
     ///
     /// # Errors

@@ -119,10 +119,14 @@ async fn artifact(bench: &Bench, version: u32) -> Model {
 }
 
 async fn export(bench: &mut Bench, version: u32) -> Result<Vec<u8>, Status> {
+    export_as(bench, version, wire::ModelFormat::XgboostJson).await
+}
+
+async fn export_as(bench: &mut Bench, version: u32, format: wire::ModelFormat) -> Result<Vec<u8>, Status> {
     let request = wire::ExportModelRequest {
         model: "churn".into(),
         version,
-        format: wire::ModelFormat::XgboostJson.into(),
+        format: format.into(),
     };
     let mut stream = bench.training.export_model(request).await?.into_inner();
     let mut bytes = Vec::new();
@@ -478,6 +482,32 @@ async fn a_trained_version_is_exported_and_answers_the_same_when_it_comes_back()
     assert_eq!(
         fault(bench.training.export_model(request).await).violations[0].field,
         "format"
+    );
+    // The artefact goes out as it is registered, trees or not; it does not come back in as another library's file.
+    for version in [1, 3] {
+        let stored = bench
+            .blobs
+            .get(&layout::model_key(&"churn".parse().unwrap(), ModelVersion(version)))
+            .await
+            .unwrap();
+        assert_eq!(
+            export_as(&mut bench, version, wire::ModelFormat::Holdfast)
+                .await
+                .unwrap(),
+            stored
+        );
+    }
+    let ours = wire::ImportModelHeader {
+        format: wire::ModelFormat::Holdfast.into(),
+        ..header(&snapshot)
+    };
+    let refused = fault(send(&mut bench, ours, b"artefact").await);
+    assert_eq!(
+        (
+            refused.violations[0].field.as_str(),
+            refused.violations[0].rule.as_str()
+        ),
+        ("format", "unsupported")
     );
     // What comes back is a file like any other.
     let run = send(&mut bench, header(&snapshot), &exported).await.unwrap();

@@ -14,7 +14,7 @@ use crate::stored::{LISTED_AT_ONCE, decode_aside};
 
 /// A segment lies in the hour of its first record. It may hold records of the hour after, because it is open for a while, and of
 /// the hour before, because requests finish in another order than they begin.
-const SLACK_HOURS: i64 = 1;
+pub(super) const SLACK_HOURS: i64 = 1;
 
 /// Which records of a window are wanted. Empty: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -208,7 +208,7 @@ impl WindowReader {
 }
 
 /// Half a SHA-256 of the record's name: a clash of two names is out of reach.
-fn identity(record: &PredictionRecord) -> [u8; 16] {
+pub(super) fn identity(record: &PredictionRecord) -> [u8; 16] {
     let mut name = Vec::with_capacity(record.request_id.len() + 4);
     name.extend_from_slice(&record.row_index.to_le_bytes());
     name.extend_from_slice(record.request_id.as_bytes());

@@ -5,6 +5,7 @@
     reason = "a broken expectation in a test's helper ends the test that asked"
 )]
 
+mod audit;
 mod champion;
 mod champion_race;
 mod evaluations;

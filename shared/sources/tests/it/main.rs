@@ -5,7 +5,9 @@
 mod bank;
 mod chunks;
 mod csv_files;
+mod features;
 mod parquet_files;
 mod raw;
+mod s3_objects;
 mod sqlite_tables;
 mod support;

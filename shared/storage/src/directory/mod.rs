@@ -254,6 +254,7 @@ fn meta(key: Key, metadata: &fs::Metadata) -> io::Result<BlobMeta> {
         key,
         size_bytes: metadata.len(),
         modified,
+        etag: None,
     })
 }
 

@@ -37,6 +37,9 @@ const MIB: u64 = 1024 * 1024;
 /// The most that S3 lists at a time.
 const PAGE_SIZE: usize = 1000;
 
+/// The largest body that S3 takes in one piece: 5 GiB.
+pub const MAX_PUT_BYTES: u64 = 5 << 30;
+
 /// Memory set aside on a server's word for a body's length; a longer body grows it as it comes.
 const MAX_RESERVED_BYTES: u64 = 64 * MIB;
 
@@ -100,6 +103,27 @@ impl S3Store {
             max_attempts: settings.max_attempts,
             max_create_attempts: settings.max_create_attempts,
         })
+    }
+
+    /// Creates or replaces the object with a file's content, streamed; readers see the old body or the new. S3 takes up to
+    /// [`MAX_PUT_BYTES`] this way. The file must not change meanwhile.
+    ///
+    /// # Errors
+    /// As [`BlobStore::put`], and [`Error::Io`] when the file cannot be read.
+    pub async fn put_file(&self, key: &Key, path: &Path) -> Result<()> {
+        let metadata = tokio::fs::metadata(path).await;
+        let length = metadata.map_err(|cause| unreadable(path, cause))?.len();
+        let body = Body::File(path.to_owned()).stream().await?;
+        let sent = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(self.name(key))
+            .body(body);
+        let outcome = sent.customize().config_override(self.override_for(length)).send().await;
+        outcome
+            .map(drop)
+            .map_err(|error| to_error(Operation::Put, key, &error, self.deadline(length)))
     }
 
     fn name(&self, key: &Key) -> String {
@@ -287,6 +311,7 @@ impl BlobStore for S3Store {
                     .and_then(|length| u64::try_from(length).ok())
                     .unwrap_or(0),
                 modified: timestamp(head.last_modified()),
+                etag: head.e_tag().map(str::to_owned),
             })),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(to_error(Operation::Head, key, &error, self.timeout)),
@@ -319,6 +344,7 @@ impl BlobStore for S3Store {
                     key: self.key(object.key()?)?,
                     size_bytes: u64::try_from(object.size()?).ok()?,
                     modified: timestamp(object.last_modified()),
+                    etag: object.e_tag().map(str::to_owned),
                 })
             }));
             more = page.next_continuation_token().map(str::to_owned);

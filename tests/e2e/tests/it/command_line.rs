@@ -155,7 +155,9 @@ async fn a_table_is_trained_on_scored_and_predicted() {
     );
     scores_follow_the_customers(&scores, &customers);
 
-    // The latest predictions count, although no segment of the log was due yet.
+    // The latest predictions count, although no segment of the log was due yet; scores of a whole table are none.
+    let asked = up.json(&["simulate", "traffic", "--rows", "2200"]).await;
+    assert_eq!(asked["answered"], 2_200, "{asked}");
     let checked = up.json(&["drift", "check", "--last", "1h"]).await;
     assert_eq!(checked["report"]["rows"], 2_200, "{checked}");
 
@@ -348,6 +350,8 @@ async fn every_command_shows_examples_in_its_help() {
         &["rollback"],
         &["champion", "at"],
         &["drift"],
+        &["log", "verify"],
+        &["log", "replay"],
         &["outcomes", "import"],
         &["status"],
     ] {

@@ -1,7 +1,7 @@
 //! Holdfast's side of `make bench-scoring`: trains one model, writes what the peers need, and measures itself and hessboost on one core.
 //!
 //! `bench-scoring BANK_CSV SPLIT_JSON OUT_DIR` writes into `OUT_DIR` the matrices `train.npy`, `all.npy`, the labels `train_labels.npy`, the
-//! trained model for XGBoost (`model.json`), and what Holdfast answers for all rows (`margins.npy`, `contributions.npy`). Then it answers requests:
+//! trained model (`model.hfm`) and its trees for XGBoost (`model.json`), and what Holdfast answers for all rows (`margins.npy`, `contributions.npy`). Then it answers requests:
 //! `{"ask": "single" | "batch" | "explain" | "explain_single" | "hessboost_single" | "hessboost_batch" | "hessboost_explain", "rows": N}` with the
 //! seconds that N rows took, `{"ask": "additivity", "rows": N}` with the largest gap between a margin and its contributions, `{"ask": "describe"}` with
 //! what the model looks like.
@@ -81,6 +81,7 @@ impl Bench {
         )?;
         npy::write(&out.join("train_labels.npy"), &labels, 1)?;
         npy::write(&out.join("all.npy"), &self.matrix, self.columns)?;
+        std::fs::write(out.join("model.hfm"), &self.artifact)?;
         std::fs::write(out.join("model.json"), self.engine.encode(ModelFormat::XgboostJson)?)?;
         let mut margins = vec![0.0; self.rows.len()];
         self.model.margin_batch(&self.rows, &mut margins);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use holdfast_domain::{Schema, Strictness};
-use holdfast_sources::SourceSpec;
+use holdfast_sources::{ObjectFormat, S3Object, SourceSpec};
 use serde_json::Value;
 
 use super::Context;
@@ -14,6 +14,7 @@ use crate::failure::{Failure, Result};
 use crate::output::{self, cell, short};
 use crate::progress::{self, Work};
 use crate::rest::{Media, Rest, Snapshot};
+use crate::settings;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +37,7 @@ pub(crate) enum DataCommand {
 /// What `data import` takes.
 #[derive(Args, Debug)]
 pub(crate) struct ImportArgs {
-    /// A .csv or .parquet file, or an SQLite database such as bank.db?table=customers
+    /// A .csv or .parquet file, here or in S3 (s3://bucket/key.parquet), or an SQLite database such as bank.db?table=customers
     #[arg(long, value_name = "FILE_OR_URL")]
     source: String,
 }
@@ -98,8 +99,30 @@ pub(crate) async fn import(rest: &Rest, source: &str) -> Result<Value> {
             let answer = upload_file(rest, Media::Parquet, &spec, path).await;
             answer.map_err(|failure| of_table(failure, &spec))
         }
+        SourceSpec::S3(object) => import_object(rest, object).await,
         SourceSpec::Sqlite { .. } | SourceSpec::MySql(_) | SourceSpec::Postgres(_) => upload_rows(rest, &spec).await,
     }
+}
+
+/// Imports an object of S3, through a temporary copy.
+async fn import_object(rest: &Rest, object: &S3Object) -> Result<Value> {
+    let directory =
+        tempfile::tempdir().map_err(|error| Failure::new(format!("no temporary directory can be made: {error}")))?;
+    // The manifest names the file, so the copy has the object's own name.
+    let name = object.key.rsplit('/').next().unwrap_or(&object.key);
+    let path = directory.path().join(name);
+    let s3 = settings::common(None, None)?.blob_store.s3;
+    {
+        let _work = Work::spinner(format!("fetching {object}"));
+        holdfast_sources::fetch(object, &s3, &path).await?;
+    }
+    let (local, original) = (object.local(&path), SourceSpec::S3(object.clone()));
+    let media = match object.format {
+        ObjectFormat::Csv => Media::Csv,
+        ObjectFormat::Parquet => Media::Parquet,
+    };
+    let answer = upload_file(rest, media, &local, &path).await;
+    answer.map_err(|failure| of_table(failure, &original))
 }
 
 /// Imports a table and says on stderr what became of it.

@@ -53,7 +53,7 @@ enum ModelsCommand {
     Reproduce(reproduce::ReproduceArgs),
     /// Make a version of an XGBoost or LightGBM model file, and have it judged
     Import(import::ImportArgs),
-    /// Write a version's trees as XGBoost JSON
+    /// Write a version's trees as XGBoost JSON, or its artefact
     Export(export::ExportArgs),
 }
 

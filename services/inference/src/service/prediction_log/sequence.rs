@@ -4,11 +4,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use holdfast_records::prediction::SEQUENCE_BLOCK;
+
 use crate::service::identity::write_atomically;
 
 const FILE: &str = "sequence";
-/// Numbers reserved at once: one sync for so many segments. A restart leaves a gap, which nobody minds.
-const RESERVED: u64 = 64;
+/// Numbers reserved at once: one sync for so many segments. A restart leaves a gap, by whose end `holdfast log verify` knows it.
+const RESERVED: u64 = SEQUENCE_BLOCK;
 
 /// The counter. What is on disk is always above every number given.
 #[derive(Debug)]

@@ -170,12 +170,21 @@ impl Cluster {
 
     /// Asks about customers over REST.
     pub(crate) async fn predict_rest(&self, customers: &[Customer]) -> Value {
+        self.predictions(customers, false).await
+    }
+
+    /// Asks about customers and for reasons over REST.
+    pub(crate) async fn predict_explained(&self, customers: &[Customer]) -> Value {
+        self.predictions(customers, true).await
+    }
+
+    async fn predictions(&self, customers: &[Customer], explain: bool) -> Value {
         let records: Vec<Value> = customers.iter().map(record).collect();
         let url = format!("{}/api/v1/predictions", self.url());
         let answer = self
             .http
             .post(url)
-            .json(&json!({ "records": records }))
+            .json(&json!({ "records": records, "explain": explain }))
             .send()
             .await
             .unwrap();
