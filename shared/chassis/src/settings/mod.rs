@@ -20,7 +20,8 @@ mod suggest;
 mod violation;
 
 pub use common::{
-    ClientSettings, Common, DatabaseKind, DatabaseSettings, LogFormat, Peers, RetrySettings, TelemetrySettings,
+    ClientSettings, Common, DatabaseKind, DatabaseSettings, EjectionSettings, LogFormat, Peers, RetrySettings,
+    TelemetrySettings,
 };
 pub use environment::SettingsSources;
 pub use example::example_file;

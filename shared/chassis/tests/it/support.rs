@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
@@ -27,6 +28,7 @@ use tower::Service;
 pub(crate) const SERVICE: &str = "holdfast.test.v1.EchoService";
 pub(crate) const SAY: &str = "/holdfast.test.v1.EchoService/Say";
 const WATCH: &str = "/holdfast.test.v1.EchoService/Watch";
+const LEAVE: &str = "/holdfast.test.v1.EchoService/Leave";
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct SayRequest {
@@ -58,6 +60,10 @@ pub(crate) struct Echo {
     pub(crate) arrived: Arc<Semaphore>,
     pub(crate) release: Arc<Notify>,
     pub(crate) next: Option<Channel>,
+    /// Answers everything with `UNAVAILABLE`.
+    pub(crate) away: bool,
+    /// How often it was asked to say something.
+    pub(crate) asked: Arc<AtomicUsize>,
 }
 
 impl Default for Echo {
@@ -66,6 +72,8 @@ impl Default for Echo {
             arrived: Arc::new(Semaphore::new(0)),
             release: Arc::default(),
             next: None,
+            away: false,
+            asked: Arc::default(),
         }
     }
 }
@@ -77,6 +85,10 @@ impl Echo {
     }
 
     pub(crate) async fn say(&self, request: SayRequest) -> Result<SayReply, Status> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.away {
+            return Err(Fault::unavailable("NOT_NOW", "not now").into());
+        }
         let text = match request.text.as_str() {
             "wait" => {
                 let released = self.release.notified();
@@ -167,6 +179,14 @@ impl Service<http::Request<Body>> for EchoServer {
         let mut grpc = tonic::server::Grpc::new(ProstCodec::<SayReply, SayRequest>::default());
         match request.uri().path() {
             SAY => Box::pin(async move { Ok(grpc.unary(Say(echo), request).await) }),
+            LEAVE => Box::pin(async move {
+                let released = echo.release.notified();
+                echo.arrived.add_permits(1);
+                released.await;
+                // The body is still held, unread.
+                drop(request);
+                Ok(Status::ok("left").into_http())
+            }),
             WATCH => Box::pin(async move { Ok(grpc.server_streaming(Watch(echo), request).await) }),
             _ => Box::pin(async { Ok(Status::unimplemented("no such method").into_http()) }),
         }
@@ -185,6 +205,17 @@ pub(crate) async fn say_with(channel: Channel, request: Request<SayRequest>) -> 
     grpc.unary(request, PathAndQuery::from_static(SAY), codec)
         .await
         .map(Response::into_inner)
+}
+
+/// Sends that many bytes to a method that leaves them unread until it is released, and then answers without a message.
+pub(crate) async fn leave(channel: Channel, size: usize) -> Status {
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let codec = ProstCodec::<SayRequest, SayReply>::default();
+    let request = Request::new(SayRequest { text: "x".repeat(size) });
+    grpc.unary(request, PathAndQuery::from_static(LEAVE), codec)
+        .await
+        .unwrap_err()
 }
 
 /// Calls `Watch`.
