@@ -8,16 +8,16 @@ use ::http::{HeaderMap, Method, Request, Response};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath};
-use axum::response::IntoResponse;
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
+use tower_http::cors::CorsLayer;
 use tracing::Span;
 use tracing::field::Empty;
 
 use super::admin::Admin;
 use super::http_metrics::HttpMeter;
 use super::layers::{Protocol, Recording, RequestLayers, Shared};
-use super::{BindError, listen};
+use super::request_id::{self, Identify};
+use super::{BindError, http_connections, listen};
 use crate::error::Fault;
 use crate::metrics::MetricsRegistry;
 use crate::readiness::Readiness;
@@ -33,7 +33,7 @@ impl Protocol for Http {
     type Meter = HttpMeter;
 
     fn render(fault: Fault) -> Response<Body> {
-        fault.into_response()
+        request_id::unwritten(fault)
     }
 
     fn caller_timeout(_headers: &HeaderMap) -> Option<Duration> {
@@ -77,6 +77,9 @@ impl Protocol for Http {
     }
 }
 
+/// Longer than common clients keep a connection that they do not use: who closes first must be the client, or its next request finds it closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Builds an HTTP server from an axum router.
 pub struct HttpServer {
     name: String,
@@ -86,6 +89,8 @@ pub struct HttpServer {
     readiness: Readiness,
     router: Router,
     routes: Vec<(Method, String)>,
+    cors: Option<CorsLayer>,
+    idle_timeout: Duration,
 }
 
 impl HttpServer {
@@ -106,6 +111,8 @@ impl HttpServer {
             readiness,
             router: Router::new(),
             routes: Vec::new(),
+            cors: None,
+            idle_timeout: IDLE_TIMEOUT,
         }
     }
 
@@ -124,6 +131,20 @@ impl HttpServer {
         self
     }
 
+    /// Lets pages of other origins call. It stands around everything else: answers of limit and deadline can be read there, too.
+    #[must_use]
+    pub fn cors(mut self, cors: Option<CorsLayer>) -> Self {
+        self.cors = cors;
+        self
+    }
+
+    /// How long a connection may be open without sending a whole request head, between requests too, and without reading what is answered.
+    #[must_use]
+    pub fn idle_timeout(mut self, idle_timeout: Duration) -> Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
     /// Binds both addresses; nothing is answered before [`BoundHttpServer::serve`].
     ///
     /// # Errors
@@ -135,10 +156,12 @@ impl HttpServer {
             limit: self.settings.max_concurrent_requests,
             meter: HttpMeter::new(&self.metrics, &self.routes),
         });
-        let router = self
-            .router
-            .layer(DefaultBodyLimit::max(self.settings.max_message_bytes))
-            .layer(layers);
+        // As one layer: each one added by itself would be boxed, with its future.
+        let body_limit = DefaultBodyLimit::max(self.settings.max_message_bytes);
+        let mut router = self.router.layer((Identify, layers, body_limit));
+        if let Some(cors) = self.cors {
+            router = router.layer(cors);
+        }
         let (http, http_addr) = listen("http", self.settings.bind).await?;
         let (admin, admin_addr) = listen("admin", self.settings.admin).await?;
         self.shutdown.grace_at_least(self.settings.shutdown_grace());
@@ -148,6 +171,7 @@ impl HttpServer {
             http,
             admin,
             router,
+            idle_timeout: self.idle_timeout,
             state: Admin {
                 service: self.name.into(),
                 metrics: self.metrics,
@@ -167,6 +191,7 @@ pub struct BoundHttpServer {
     http: TcpListener,
     admin: TcpListener,
     router: Router,
+    idle_timeout: Duration,
     state: Admin,
 }
 
@@ -176,15 +201,8 @@ impl BoundHttpServer {
         let Admin { service, shutdown, .. } = self.state.clone();
         tracing::info!(%service, http = %self.http_addr, admin = %self.admin_addr, "listening");
         self.state.serve(self.admin);
-        let listener = self.http.tap_io(|stream| {
-            // Small answers must not wait for more to send; a socket that refuses is slower, not wrong.
-            let _ = stream.set_nodelay(true);
-        });
         let stopping = shutdown.stopping();
-        shutdown.spawn_server(Role::Requests, "http", async move {
-            axum::serve(listener, self.router)
-                .with_graceful_shutdown(stopping)
-                .await
-        });
+        let server = http_connections::serve(self.http, self.router, self.idle_timeout, stopping);
+        shutdown.spawn_server(Role::Requests, "http", server);
     }
 }

@@ -8,13 +8,18 @@ mod grpc;
 mod grpc_metrics;
 mod health;
 mod http;
+mod http_connections;
 mod http_metrics;
 mod layers;
 mod local;
+mod request_id;
+mod stall;
 
 pub use builder::{BoundServer, ServerBuilder};
 pub use http::{BoundHttpServer, HttpServer};
 pub use local::Local;
+pub use request_id::RequestId;
+pub use tower_http::cors;
 
 use std::net::SocketAddr;
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
@@ -10,6 +11,7 @@ use holdfast_chassis::metrics::MetricsRegistry;
 use holdfast_chassis::server::HttpServer;
 use holdfast_chassis::{Fault, Readiness, ServerSettings, Shutdown};
 use http::Method;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::support::{get, send};
@@ -47,7 +49,8 @@ async fn web(settings: &ServerSettings) -> Web {
     let metrics = Arc::new(MetricsRegistry::new("web"));
     let server = HttpServer::new("web", settings, shutdown.clone(), metrics, Readiness::new())
         .router(router)
-        .routes([(Method::GET, "/models/{name}")]);
+        .routes([(Method::GET, "/models/{name}")])
+        .idle_timeout(Duration::from_millis(200));
     let bound = server.bind().await.unwrap();
     let (http, admin) = (bound.http_addr, bound.admin_addr);
     bound.serve();
@@ -75,6 +78,7 @@ async fn faults_and_panics_are_problem_documents() {
             "{answer:?}"
         );
         assert_eq!(answer.json()["reason"], reason);
+        assert!(answer.head.contains("\r\nx-request-id: "), "{answer:?}");
     }
     assert_eq!(get(web.http, "/models/churn", &[]).await.body, "churn");
 }
@@ -112,7 +116,9 @@ async fn late_and_surplus_requests_and_large_bodies_are_refused() {
         ..ServerSettings::on_free_ports()
     };
     let web = web(&settings).await;
-    assert_eq!(get(web.http, "/wait", &[]).await.status, 504);
+    let late = get(web.http, "/wait", &["x-request-id: mine"]).await;
+    assert_eq!((late.status, &late.json()["instance"]), (504, &"/wait".into()));
+    assert!(late.head.contains("\r\nx-request-id: mine"), "{late:?}");
     assert_eq!(
         send(web.http, "POST", "/echo", &[], "0123456789").await.body,
         "0123456789"
@@ -133,6 +139,9 @@ async fn one_request_too_many_is_refused() {
     let refused = get(web.http, "/models/a", &[]).await;
     assert_eq!(refused.status, 429);
     assert_eq!(refused.json()["code"], "RESOURCE_EXHAUSTED");
+    assert_eq!(refused.json()["instance"], "/models/a");
+    assert!(refused.head.contains("\r\nretry-after: 1"), "{refused:?}");
+    assert!(refused.head.contains("\r\nx-request-id: "), "{refused:?}");
     web.release.notify_waiters();
     assert_eq!(waiting.await.unwrap().body, "released");
 }
@@ -151,5 +160,52 @@ async fn a_request_in_flight_is_drained_and_new_ones_are_refused() {
     assert_eq!(get(web.admin, "/readyz", &[]).await.status, 503);
     web.release.notify_waiters();
     assert_eq!(waiting.await.unwrap().body, "released");
+    assert!(web.shutdown.finish().await.in_time);
+}
+
+#[tokio::test]
+async fn an_id_that_is_no_good_is_replaced() {
+    let web = web(&ServerSettings::on_free_ports()).await;
+    for id in ["", "two words", &"x".repeat(129)] {
+        let answer = get(web.http, "/models/a", &[&format!("x-request-id: {id}")]).await;
+        let given = answer
+            .head
+            .lines()
+            .find_map(|line| line.strip_prefix("x-request-id: "))
+            .unwrap();
+        assert_eq!(given.len(), 36, "a new one in place of {id:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused_and_one_that_does_not_come_ends_the_connection() {
+    let web = web(&ServerSettings::on_free_ports()).await;
+    let large = format!("x-large: {}", "x".repeat(70 << 10));
+    assert_eq!(get(web.http, "/models/a", &[&large]).await.status, 431);
+    let many: Vec<String> = (0..101).map(|number| format!("x-{number}: 1")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(get(web.http, "/models/a", &many).await.status, 431);
+
+    for begun in ["", "GET /models/a HT", "GET /models/a HTTP/1.1\r\nhost: test\r\n"] {
+        let mut stream = tokio::net::TcpStream::connect(web.http).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Ends by itself.
+        stream.read_to_end(&mut answer).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let web = web(&ServerSettings::on_free_ports()).await;
+    let _silent = tokio::net::TcpStream::connect(web.http).await.unwrap();
+    let mut idle = tokio::net::TcpStream::connect(web.http).await.unwrap();
+    idle.write_all(b"GET /models/a HTTP/1.1\r\nhost: test\r\n\r\n")
+        .await
+        .unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    web.shutdown.trigger("test");
     assert!(web.shutdown.finish().await.in_time);
 }
