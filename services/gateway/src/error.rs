@@ -3,6 +3,8 @@
 //! The chassis maps codes to HTTP statuses. Two things are special to REST and live here: statuses that gRPC has no code for (405, 408, 413, 415), and
 //! two faults that mean something more exact here: a missing champion is 503, because the service cannot answer now, and a table or a model file that is too large 413.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use holdfast_chassis::client::ClientError;
 use holdfast_chassis::error::Problem;
@@ -11,6 +13,10 @@ use holdfast_chassis::{Code, Fault, FieldViolation};
 use http::StatusCode;
 
 const BODY_TOO_LARGE: &str = "Body too large";
+const BODY_TOO_SLOW: &str = "Body too slow";
+
+/// When to come back, for callers who were refused because too much is going on and nobody said more.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,12 @@ impl ApiError {
         Self::with_status(fault, StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE)
     }
 
+    /// As many streams of predictions run as may.
+    pub fn too_many_streams(limit: usize) -> Self {
+        let message = format!("{limit} streams of predictions are running, which is the limit");
+        Fault::new(Code::ResourceExhausted, "TOO_MANY_STREAMS", message).into()
+    }
+
     /// The body did not arrive in time.
     pub fn body_timeout() -> Self {
         let fault = Fault::new(
@@ -61,7 +73,7 @@ impl ApiError {
             "BODY_TIMEOUT",
             "the body did not arrive in time",
         );
-        Self::with_status(fault, StatusCode::REQUEST_TIMEOUT, "Body too slow")
+        Self::with_status(fault, StatusCode::REQUEST_TIMEOUT, BODY_TOO_SLOW)
     }
 
     /// The body broke off.
@@ -122,11 +134,16 @@ impl ApiError {
 }
 
 impl From<Fault> for ApiError {
-    fn from(fault: Fault) -> Self {
+    fn from(mut fault: Fault) -> Self {
         let status = match (fault.code, &*fault.reason) {
             (Code::FailedPrecondition, "NO_CHAMPION") => Some((StatusCode::SERVICE_UNAVAILABLE, "No model yet")),
-            (Code::ResourceExhausted, "TABLE_TOO_LARGE" | "MODEL_FILE_TOO_LARGE") => {
+            (Code::ResourceExhausted, "TABLE_TOO_LARGE" | "MODEL_FILE_TOO_LARGE" | "BODY_TOO_LARGE") => {
                 Some((StatusCode::PAYLOAD_TOO_LARGE, BODY_TOO_LARGE))
+            }
+            (Code::DeadlineExceeded, "BODY_TIMEOUT") => Some((StatusCode::REQUEST_TIMEOUT, BODY_TOO_SLOW)),
+            (Code::ResourceExhausted, _) => {
+                fault.retry_after.get_or_insert(COME_BACK);
+                None
             }
             _ => None,
         };

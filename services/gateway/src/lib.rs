@@ -15,11 +15,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use holdfast_api::DynInferenceService;
+use holdfast_chassis::client::ClientMetrics;
+use holdfast_chassis::client::retry::RetryPolicy;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
 use holdfast_chassis::server::{HttpServer, Local};
 use holdfast_chassis::settings::Common;
 use holdfast_chassis::{Readiness, Shutdown};
+use tokio::sync::Semaphore;
 
 pub use error::{ApiError, Error};
 pub use metrics::{Metrics, PeerFailures, PeerName};
@@ -40,6 +43,10 @@ pub struct Gateway {
     pub clock: Arc<dyn Clock>,
     /// Ends streams that would live on.
     pub shutdown: Shutdown,
+    /// Places for streams of predictions.
+    pub streams: Arc<Semaphore>,
+    /// Waits of streams when inference has too much to do.
+    pub stream_retry: RetryPolicy,
 }
 
 /// A gateway that answers.
@@ -79,19 +86,24 @@ pub async fn start_beside(
 ) -> Result<Running, Error> {
     let registry = Arc::new(MetricsRegistry::new("gateway"));
     let metrics = Metrics::register(&registry);
-    let peers = Peers::new(&common, &metrics, inference)?;
+    let clients = ClientMetrics::register(&registry, &PeerName::ALL.map(PeerName::name));
+    let peers = Peers::new(&common, &metrics, &clients, inference)?;
     let server = settings.server.clone();
-    let clock = Arc::new(SystemClock);
+    let (cors, idle_timeout) = (rest::cors::layer(&settings.cors), settings.idle_timeout());
     let (router, openapi) = rest::router(Gateway {
+        streams: Arc::new(Semaphore::new(settings.stream.max_streams)),
+        stream_retry: RetryPolicy::new(&common.client.retry),
         settings,
         peers,
         metrics,
-        clock,
+        clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     });
     let routes = rest::openapi::routes(&openapi);
     let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())
         .router(router)
+        .cors(cors)
+        .idle_timeout(idle_timeout)
         .routes(routes.iter().map(|(method, path)| (method.clone(), path.as_str())))
         .bind()
         .await?;

@@ -60,6 +60,10 @@ pub struct Metrics {
     pub uploaded_bytes: Counter,
     /// Runs and reproductions being followed.
     pub event_streams: Gauge,
+    /// Streams of predictions under way.
+    pub prediction_streams: Gauge,
+    /// Records scored in streams.
+    pub streamed_records: Counter,
 }
 
 impl Metrics {
@@ -86,6 +90,16 @@ impl Metrics {
                 "holdfast_gateway_uploaded",
                 "Bytes of uploaded tables and model files passed on",
                 Unit::Bytes,
+            ),
+            prediction_streams: registry.gauge(
+                "holdfast_gateway_prediction_streams",
+                "Streams of predictions under way",
+                Unit::None,
+            ),
+            streamed_records: registry.counter(
+                "holdfast_gateway_streamed_records",
+                "Records scored in streams of predictions",
+                Unit::None,
             ),
             event_streams: registry.gauge(
                 "holdfast_gateway_event_streams",

@@ -1,4 +1,4 @@
-//! The other services, as the gateway calls them: one connection each, made when needed, and for every rpc a method that says how it may be called.
+//! The other services, as the gateway calls them: connections to every replica, made when needed, and for every rpc a method that says how it may be called.
 //!
 //! - `read`: safe to repeat, so retried when the peer was unavailable; ends after `client.request_timeout_ms`.
 //! - `write`: called once, the same deadline.
@@ -21,7 +21,7 @@ use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
 use holdfast_chassis::client::retry::{self, RetryPolicy};
-use holdfast_chassis::client::{Channel, ClientBuilder, ClientError};
+use holdfast_chassis::client::{Channel, ClientBuilder, ClientError, ClientMetrics};
 use holdfast_chassis::server::Local;
 use holdfast_chassis::settings::{ClientSettings, RetrySettings};
 use holdfast_chassis::{Common, Fault};
@@ -31,6 +31,9 @@ use crate::metrics::{Metrics, PeerFailures, PeerName};
 
 /// Largest answer of a peer: 10,000 predictions with reasons fit many times over.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// Customers that fit into one batch of the size of a short call.
+const SHORT_BATCH: usize = 16;
 
 /// How one peer is called.
 #[derive(Clone, Debug)]
@@ -60,11 +63,13 @@ impl Peers {
     pub fn new(
         common: &Common,
         metrics: &Metrics,
+        clients: &ClientMetrics,
         beside: Option<Local<DynInferenceService>>,
     ) -> Result<Self, ClientError> {
         let peer = |name: PeerName, url: &str| -> Result<Peer, ClientError> {
+            let builder = ClientBuilder::new(url, &common.client).metrics(clients, name.name());
             Ok(Peer {
-                channel: ClientBuilder::new(url, &common.client).without_deadline().channel()?,
+                channel: builder.without_deadline().channel()?,
                 deadline: common.client.request_timeout(),
                 retry: RetryPolicy::new(&common.client.retry),
                 failures: metrics.failures_of(name),
@@ -113,6 +118,15 @@ impl Peers {
 }
 
 impl Peer {
+    /// The connections for a call about so many customers.
+    fn channel_of(&self, customers: usize) -> Channel {
+        if customers > SHORT_BATCH {
+            self.channel.bulk()
+        } else {
+            self.channel.clone()
+        }
+    }
+
     async fn read<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
     where
         Q: Clone,
@@ -183,17 +197,20 @@ macro_rules! rpcs {
     };
 }
 
-/// Methods of [`Peers`] that the inference of the same process answers, if there is one: those that scores are asked for by.
+/// Methods of [`Peers`] that the inference of the same process answers, if there is one: those that scores are asked for by. Elsewhere, large ones go where
+/// they hold up nobody: `customers` says how many a message has.
 macro_rules! predictions {
-    ($($rpc:literal $method:ident($request:ident) -> $answer:ident;)+) => {
+    ($($rpc:literal $method:ident($request:ident, $customers:expr) -> $answer:ident;)+) => {
         impl Peers {
             $(
                 #[doc = concat!("Calls `", stringify!($method), "` of inference.\n\n# Errors\nThe peer's failure, or that it is away or late.")]
                 pub async fn $method(&self, message: inference::$request) -> Result<inference::$answer, Fault> {
+                    let customers: fn(&inference::$request) -> usize = $customers;
+                    let channel = self.inference.channel_of(customers(&message));
                     let call = |request| {
                         let beside = self.beside.clone();
-                        let mut client = InferenceServiceClient::new(self.inference.channel.clone())
-                            .max_decoding_message_size(MAX_ANSWER_BYTES);
+                        let mut client =
+                            InferenceServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
                         // Boxed for the reason given in `rpcs`.
                         Box::pin(async move {
                             let Some(local) = beside else { return client.$method(request).await };
@@ -211,8 +228,8 @@ macro_rules! predictions {
 }
 
 predictions! {
-    "Predict" predict(PredictRequest) -> PredictResponse;
-    "PredictBatch" predict_batch(PredictBatchRequest) -> PredictBatchResponse;
+    "Predict" predict(PredictRequest, |_| 1) -> PredictResponse;
+    "PredictBatch" predict_batch(PredictBatchRequest, |batch| batch.customers.len()) -> PredictBatchResponse;
 }
 
 rpcs! { inference, InferenceServiceClient, inference:
@@ -289,7 +306,7 @@ impl Peers {
     where
         S: Stream<Item = training::ImportSnapshotRequest> + Send + 'static,
     {
-        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        let mut client = TrainingServiceClient::new(self.training.channel.bulk());
         self.training.outcome(client.import_snapshot(parts).await)
     }
 
@@ -301,7 +318,7 @@ impl Peers {
     where
         S: Stream<Item = training::ImportModelRequest> + Send + 'static,
     {
-        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        let mut client = TrainingServiceClient::new(self.training.channel.bulk());
         self.training.outcome(client.import_model(parts).await)
     }
 
@@ -313,7 +330,7 @@ impl Peers {
         &self,
         message: training::ExportModelRequest,
     ) -> Result<impl Stream<Item = Result<training::ExportModelResponse, Fault>> + Send + use<>, Fault> {
-        let mut client = TrainingServiceClient::new(self.training.channel.clone());
+        let mut client = TrainingServiceClient::new(self.training.channel.bulk());
         self.training.followed(client.export_model(message).await)
     }
 }

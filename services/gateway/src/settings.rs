@@ -6,6 +6,7 @@ use holdfast_chassis::settings::{Common, Section, ServerSettings, SettingsViolat
 use holdfast_domain::ModelName;
 use serde::{Deserialize, Serialize};
 
+use crate::rest::cors;
 use crate::service::records::RECORDS_CEILING;
 
 /// Settings of the gateway.
@@ -26,7 +27,49 @@ pub struct Settings {
     pub health_timeout_ms: u64,
     /// How long `GET /api/v1/status` waits for each peer, in milliseconds.
     pub status_timeout_ms: u64,
+    /// How long a connection may be open without a whole request head, or with an answer unread, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// Streams of predictions.
+    pub stream: StreamSettings,
+    /// Pages of other origins.
+    pub cors: CorsSettings,
 }
+
+/// Streams of predictions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StreamSettings {
+    /// Streams at once.
+    pub max_streams: usize,
+    /// Records sent to inference at once.
+    pub chunk_records: usize,
+    /// Longest record, in bytes.
+    pub max_record_bytes: usize,
+    /// How long an upload may pause, or its answers stay unread, in milliseconds.
+    pub idle_timeout_ms: u64,
+}
+
+impl StreamSettings {
+    /// How long an upload may pause, or its answers stay unread.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+}
+
+/// Pages of other origins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorsSettings {
+    /// Origins whose pages may call, `https://host:port`; `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// Whether their calls may carry cookies and other credentials.
+    pub allow_credentials: bool,
+    /// How long a browser may keep the permission, in seconds.
+    pub max_age_seconds: u64,
+}
+
+/// Longest record that a setting allows.
+const RECORD_BYTES_CEILING: usize = 1 << 20;
 
 impl Section for Settings {
     const NAME: &'static str = "gateway";
@@ -47,7 +90,24 @@ impl Section for Settings {
         check("body_timeout_ms", self.body_timeout_ms > 0, positive.clone());
         check("health_timeout_ms", self.health_timeout_ms > 0, positive.clone());
         check("status_timeout_ms", self.status_timeout_ms > 0, positive.clone());
-        check("max_upload_bytes", self.max_upload_bytes > 0, positive);
+        check("max_upload_bytes", self.max_upload_bytes > 0, positive.clone());
+        check("idle_timeout_ms", self.idle_timeout_ms > 0, positive.clone());
+        let stream = &self.stream;
+        check("stream.max_streams", stream.max_streams > 0, positive.clone());
+        check("stream.idle_timeout_ms", stream.idle_timeout_ms > 0, positive);
+        check(
+            "stream.chunk_records",
+            (1..=RECORDS_CEILING).contains(&stream.chunk_records),
+            format!("must be between 1 and {RECORDS_CEILING}"),
+        );
+        check(
+            "stream.max_record_bytes",
+            (1..=RECORD_BYTES_CEILING).contains(&stream.max_record_bytes),
+            format!("must be between 1 and {RECORD_BYTES_CEILING}"),
+        );
+        if let Some(wrong) = cors::violation(&self.cors) {
+            check("cors.allowed_origins", false, wrong);
+        }
         let within = (1..=RECORDS_CEILING).contains(&self.max_batch_records);
         check(
             "max_batch_records",
@@ -59,6 +119,11 @@ impl Section for Settings {
 }
 
 impl Settings {
+    /// How long a connection may be open without a whole request head, or with an answer unread.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
     /// How long a JSON body may take to arrive.
     pub fn body_timeout(&self) -> Duration {
         Duration::from_millis(self.body_timeout_ms)

@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
 }
 
 /// Whether the body says it is JSON.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     media_type(headers)
         .is_some_and(|kind| kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
 }
@@ -61,13 +61,15 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(kind.trim().to_ascii_lowercase())
 }
 
+/// The length that the body says it has.
+pub(super) fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// The body as bytes to be passed on. One that says itself that it is too large is not begun.
 pub(super) fn upload(app: &App, headers: &HeaderMap, body: Body) -> Result<Upload<BodyDataStream>, ApiError> {
     let limit = app.settings.max_upload_bytes;
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit) {
+    if announced(headers).is_some_and(|length| length > limit) {
         return Err(ApiError::too_large(limit));
     }
     Ok(Upload {
@@ -87,7 +89,8 @@ pub(super) fn upload_error(error: UploadError<axum::Error>, limit: u64) -> ApiEr
     }
 }
 
-async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
+/// The whole body, within the limits of size and time.
+pub(super) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let reading = tokio::time::timeout(app.settings.body_timeout(), Bytes::from_request(request, app)).await;
     match reading {
         Err(_) => Err(ApiError::body_timeout()),
@@ -99,7 +102,8 @@ async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+/// A JSON object as a value; what is wrong with it names the field.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice::<Object<T>>(bytes)
         .map(|Object(value)| value)
         .map_err(|error| match error.classify() {

@@ -1,58 +1,28 @@
-//! What every request gets: an id, and a problem document if it fails.
-//!
-//! The id is the caller's `x-request-id` when that is usable, else a new one; the answer carries it, and the prediction log records it. Failures that
-//! the chassis answers itself (limit, deadline, panic) have neither id nor path in their documents.
-
-use std::sync::Arc;
+//! What every request gets: a problem document if it fails. Its id comes from the chassis.
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, HeaderValue, Method};
+pub(crate) use holdfast_chassis::server::RequestId;
+use http::Method;
 
 use crate::ApiError;
 
-/// The header with the id.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Longest id taken from a caller: what inference records.
-const MAX_ID_BYTES: usize = 128;
-
-/// The id of the request being served.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestId(Arc<str>);
-
-impl RequestId {
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Runs a request with its id and writes the document of its failure.
-pub(crate) async fn in_context(mut request: Request, next: Next) -> Response {
-    let id = usable(request.headers().get(&REQUEST_ID)).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+/// Runs a request and writes the document of its failure.
+pub(crate) async fn in_context(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().cloned();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    request.extensions_mut().insert(RequestId(id.as_str().into()));
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let allow = response.headers().get(http::header::ALLOW).cloned();
-        log(&error, &method, &path, &id);
+        log(&error, &method, &path, id.as_ref().map_or("", RequestId::as_str));
         response = error.problem(&path).into_response();
         if let Some(allow) = allow {
             response.headers_mut().insert(http::header::ALLOW, allow);
         }
     }
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
     response
-}
-
-fn usable(header: Option<&HeaderValue>) -> Option<String> {
-    let id = header?.to_str().ok()?;
-    let fits = !id.is_empty() && id.len() <= MAX_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then(|| id.to_owned())
 }
 
 // Whose fault it is decides how loud: the caller's are his business.

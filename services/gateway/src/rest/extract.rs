@@ -7,7 +7,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
-use super::context::RequestId;
 use crate::ApiError;
 
 /// The parameters in a path.
@@ -89,14 +88,5 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
                 Err(ApiError::field("idempotency-key", "invalid", detail))
             }
         }
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for RequestId {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let id = parts.extensions.get::<Self>().cloned();
-        id.ok_or_else(|| Fault::internal("NO_REQUEST_ID", "internal error").into())
     }
 }

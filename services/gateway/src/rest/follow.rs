@@ -48,10 +48,10 @@ pub(super) fn failed(fault: Fault) -> Event {
 }
 
 /// Counts a stream while it lives.
-struct Following(Gauge);
+pub(super) struct Following(Gauge);
 
 impl Following {
-    fn new(gauge: Gauge) -> Self {
+    pub(super) fn new(gauge: Gauge) -> Self {
         gauge.inc();
         Self(gauge)
     }

@@ -2,7 +2,10 @@
 
 mod body;
 mod classic;
+mod compression;
 pub(crate) mod context;
+pub(crate) mod cors;
+mod docs;
 mod drift;
 mod evidence;
 mod extract;
@@ -14,6 +17,7 @@ mod predictions;
 mod runs;
 mod snapshots;
 mod status;
+mod stream;
 
 use std::sync::Arc;
 
@@ -46,10 +50,17 @@ pub fn description() -> utoipa::openapi::OpenApi {
 }
 
 fn described() -> OpenApiRouter<App> {
+    // Answers that are small, and those that are written line by line, are never compressed, so they need not even be asked.
     OpenApiRouter::with_openapi(openapi::about())
         .routes(routes!(classic::index))
         .routes(routes!(classic::health))
         .routes(routes!(classic::predict))
+        .routes(routes!(stream::predict))
+        .merge(compressed().layer(compression::layer()))
+}
+
+fn compressed() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(classic::predict_batch))
         .routes(routes!(predictions::predict))
         .routes(routes!(predictions::explain))
@@ -81,5 +92,5 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(drift::retrain))
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
-        .routes(routes!(openapi::page))
+        .routes(routes!(docs::page))
 }

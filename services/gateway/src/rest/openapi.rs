@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use axum::response::Html;
 use http::{HeaderValue, Method, header};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,12 +73,6 @@ pub(super) async fn document() -> ([(header::HeaderName, HeaderValue); 1], &'sta
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
         &DOCUMENT,
     )
-}
-
-/// This description as a page.
-#[utoipa::path(get, path = "/docs", tag = "status", responses((status = 200, description = "A page", body = String, content_type = "text/html")))]
-pub(super) async fn page() -> Html<&'static str> {
-    Html(include_str!("docs.html"))
 }
 
 /// The document's text, as `docs/openapi.json` holds it.
@@ -228,6 +221,11 @@ impl PartialSchema for Record {
             )));
         let mut record = ObjectBuilder::new()
             .description(Some("A customer: values by column name."))
+            .examples(Some(serde_json::json!({
+                "CLIENTNUM": 768_805_383, "Total_Relationship_Count": 5, "Credit_Limit": 12_691.0, "Total_Revolving_Bal": 777,
+                "Total_Amt_Chng_Q4_Q1": 1.335, "Total_Trans_Amt": 1_144, "Total_Trans_Ct": 42, "Total_Ct_Chng_Q4_Q1": 1.625,
+                "Avg_Utilization_Ratio": 0.061,
+            })))
             .property(&schema.key().name, key)
             .property(&schema.target().name, target)
             .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));

@@ -1,17 +1,22 @@
 //! Predictions, explanations, the model in service, the prediction log.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest as _, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header;
 use serde::Deserialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::body::JsonBody;
+use super::body::{JsonBody, media_type, read};
 use super::context::RequestId;
+use super::extract::Query;
+use super::stream::{accepted, content_type};
 use crate::ApiError;
 use crate::service::predictions::{self, Explanation, ModelInService, Predictions};
 use crate::service::records::{Record, Records};
 use crate::service::replica::{self, PredictionLog};
+use crate::service::scoring::{Form, answers, table};
 
 /// Records to be scored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,6 +30,17 @@ pub(super) struct PredictionsWanted {
     explain: bool,
 }
 
+/// What can be asked beside the body.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ScoringQuery {
+    /// Adds reasons to every prediction.
+    #[serde(default)]
+    #[param(required = false)]
+    explain: bool,
+}
+
 /// A record to be explained.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,19 +50,42 @@ pub(super) struct ExplanationWanted {
 }
 
 /// Scores customers, all by one version of the model, with everything known about each score.
+///
+/// The records may also come as CSV with a header, columns in any order; then `explain` is a parameter. `accept: text/csv` asks for the answer as CSV.
 #[utoipa::path(
-    post, path = "/api/v1/predictions", tag = "predictions", request_body = PredictionsWanted,
-    responses((status = 200, body = Predictions))
+    post, path = "/api/v1/predictions", tag = "predictions", params(ScoringQuery),
+    request_body(content((PredictionsWanted = "application/json"), (String = "text/csv"))),
+    responses((status = 200, description = "One score for each record", content(
+        (Predictions = "application/json"), (String = "text/csv"),
+    )))
 )]
 pub(super) async fn predict(
     State(app): State<App>,
+    Query(query): Query<ScoringQuery>,
     id: RequestId,
-    JsonBody(wanted): JsonBody<PredictionsWanted>,
-) -> Result<Json<Predictions>, ApiError> {
+    request: Request,
+) -> Result<Response, ApiError> {
+    let form = accepted(request.headers(), Form::Ndjson);
+    let wanted = if media_type(request.headers()).as_deref() == Some("text/csv") {
+        let bytes = read(request, &app).await?;
+        PredictionsWanted {
+            records: table::records(&bytes, app.settings.stream.max_record_bytes)?,
+            explain: false,
+        }
+    } else {
+        JsonBody::from_request(request, &app).await?.0
+    };
     app.metrics.refused_records.inc_by(wanted.records.refused());
     let customers = wanted.records.customers(app.settings.max_batch_records)?;
-    let answer = predictions::predict(&app.peers, customers, id.as_str(), wanted.explain).await?;
-    Ok(Json(answer))
+    let explain = wanted.explain || query.explain;
+    if form == Form::Csv {
+        let keys: Vec<Option<i64>> = customers.iter().map(|customer| customer.customer_key).collect();
+        let answer = predictions::predict(&app.peers, customers, id.as_str(), explain).await?;
+        let kind = [(header::CONTENT_TYPE, content_type(form))];
+        return Ok((kind, answers::as_csv(answer, &keys)).into_response());
+    }
+    let answer = predictions::predict(&app.peers, customers, id.as_str(), explain).await?;
+    Ok(Json(answer).into_response())
 }
 
 /// Says how much each feature moved one customer's score. Not recorded in the prediction log.

@@ -12,6 +12,7 @@ pub mod quality;
 pub mod records;
 pub mod replica;
 pub mod runs;
+pub mod scoring;
 pub mod snapshots;
 pub mod status;
 pub mod tuning;

@@ -23,6 +23,18 @@ names_of! {
     }
 }
 
+impl OutOfDomainKind {
+    /// The name, as answers have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::BelowTrainingRange => "below_training_range",
+            Self::AboveTrainingRange => "above_training_range",
+            Self::UnknownCategory => "unknown_category",
+        }
+    }
+}
+
 /// The answer of `/predict` and `/predict_batch`, in the predecessor's form.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ClassicPredictions {

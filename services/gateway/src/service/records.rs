@@ -22,7 +22,7 @@ const LISTED_VIOLATIONS: usize = 1_000;
 
 /// One customer, or every rule that the record breaks.
 #[derive(Debug)]
-pub struct Record(Result<wire::Customer, Vec<Violation>>);
+pub struct Record(pub(super) Result<wire::Customer, Vec<Violation>>);
 
 /// The records of a request.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Records {
         Err(fault)
     }
 
-    fn push(&mut self, record: Record) {
+    pub(super) fn push(&mut self, record: Record) {
         let place = self.records;
         self.records += 1;
         match record.0 {
@@ -154,7 +154,7 @@ impl<'de> Deserialize<'de> for Record {
 }
 
 /// A record half read.
-struct Reading<'s> {
+pub(super) struct Reading<'s> {
     schema: &'s Schema,
     row: RowBuilder<'s>,
     /// Columns that the schema does not know.
@@ -164,7 +164,7 @@ struct Reading<'s> {
 }
 
 impl Reading<'static> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let schema = Schema::embedded();
         let row = RowBuilder::new(schema, Strictness::Serving);
         Self {
@@ -215,7 +215,24 @@ impl Reading<'_> {
         );
     }
 
-    fn finish(self) -> Record {
+    /// Sets a field from a text, as tables have them: a number may be one, and an empty text is no value.
+    pub(super) fn cell(&mut self, role: ColumnRole, text: &str) {
+        if let ColumnRole::Feature(feature) = role
+            && feature.kind() == FeatureKind::Categorical
+            && !text.trim().is_empty()
+            && self.schema.category_code(feature, text).is_none()
+        {
+            self.categories.push((feature, text.to_owned()));
+        }
+        self.row.set(role, FieldValue::Text(text));
+    }
+
+    /// Notes what is wrong with a field that cannot even be read.
+    pub(super) fn broken(&mut self, role: ColumnRole, violation: Violation) {
+        self.row.refuse(role, violation);
+    }
+
+    pub(super) fn finish(self) -> Record {
         let checked = match (self.row.finish(), self.unknown) {
             (Ok(customer), unknown) if unknown.is_empty() => {
                 let mut customer_on_wire = customer::to_wire(&customer, self.schema);

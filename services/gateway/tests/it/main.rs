@@ -3,6 +3,7 @@
 
 mod answers;
 mod classic;
+mod edge;
 mod evidence;
 mod failures;
 mod fakes;
@@ -16,4 +17,5 @@ mod predictions;
 mod process;
 mod stack;
 mod status;
+mod streams;
 mod training;

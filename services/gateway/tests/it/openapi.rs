@@ -69,6 +69,7 @@ async fn every_route_is_documented() {
         "POST /predict",
         "POST /predict_batch",
         "POST /api/v1/predictions",
+        "POST /api/v1/predictions/stream",
         "POST /api/v1/explanations",
         "GET /api/v1/model",
         "POST /api/v1/prediction-log/flush",

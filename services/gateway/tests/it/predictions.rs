@@ -68,3 +68,70 @@ async fn the_prediction_log_can_be_flushed() {
         (&json!(7), &json!(0))
     );
 }
+
+/// The eight required columns, and two more, in another order than the schema's.
+pub(crate) const HEADER: &str = "Card_Category,CLIENTNUM,Avg_Utilization_Ratio,Total_Ct_Chng_Q4_Q1,Total_Trans_Ct,Total_Trans_Amt,Total_Amt_Chng_Q4_Q1,Total_Revolving_Bal,Credit_Limit,Total_Relationship_Count";
+
+/// A row under [`HEADER`]; the stand-in for inference decides by the credit limit.
+pub(crate) fn row(key: u64, limit: &str) -> String {
+    format!("Titanium,{key},0.061,1.625,42,1144,1.335,777,{limit},5")
+}
+
+#[tokio::test]
+async fn a_table_is_taken_and_answered_as_json_or_as_a_table() {
+    let stack = Stack::start().await;
+    let table = format!("{HEADER}\n{}\n{}\n", row(7, "12691.0"), row(8, "2000"));
+    let request = || {
+        stack
+            .post("/api/v1/predictions?explain=true")
+            .header("content-type", "text/csv")
+            .body(table.clone())
+    };
+    let answer = ok(request()).await;
+    assert_eq!(answer["predictions"][0]["label"], true);
+    assert_eq!(answer["predictions"][1]["out_of_domain"][0]["feature"], "Card_Category");
+    assert_eq!(answer["predictions"][1]["reasons"][0]["code"], "CREDIT_LIMIT_HIGH");
+
+    let answer = request()
+        .header("accept", "text/csv")
+        .header("x-request-id", "order-66")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/csv; charset=utf-8; header=present"
+    );
+    let expected = format!(
+        "line,customer_key,probability,label,threshold,out_of_domain,reasons,model,version,artifact_digest,generation,request_id,error_rule,error\n\
+         1,7,0.9,true,0.5,Card_Category:unknown_category,CREDIT_LIMIT_HIGH,churn,3,{DIGEST},5,order-66,,\n\
+         2,8,0.1,false,0.5,Card_Category:unknown_category,CREDIT_LIMIT_HIGH,churn,3,{DIGEST},5,order-66,,\n"
+    );
+    assert_eq!(answer.text().await.unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_table_that_breaks_rules_is_refused_whole() {
+    let stack = Stack::start().await;
+    let send = |table: String| {
+        stack
+            .post("/api/v1/predictions")
+            .header("content-type", "text/csv")
+            .body(table)
+    };
+    let refused = problem(send(format!("{HEADER}\n{}\n{}", row(7, "1"), row(8, "much"))), 422).await;
+    assert_eq!(
+        errors(&refused),
+        expected(&[("records[1].Credit_Limit", "not_a_number")])
+    );
+    let refused = problem(send(format!("{HEADER},Nonsense\n{},1", row(7, "1"))), 422).await;
+    assert_eq!(errors(&refused), expected(&[("Nonsense", "unknown_column")]));
+    let refused = problem(send(format!("{HEADER}\n{}\n1,2", row(7, "1"))), 422).await;
+    assert_eq!(
+        (errors(&refused), &refused["metadata"]["line"]),
+        (expected(&[("record", "ragged_row")]), &json!("3"))
+    );
+    assert_eq!(problem(send(String::new()), 400).await["reason"], "MALFORMED_CSV");
+    let refused = problem(send(format!("{HEADER}\n")), 422).await;
+    assert_eq!(errors(&refused), expected(&[("records", "required")]));
+}
