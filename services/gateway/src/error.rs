@@ -53,6 +53,14 @@ impl ApiError {
         Self::with_status(fault, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
     }
 
+    /// The body is compressed in a way that is not read.
+    pub fn unsupported_encoding() -> Self {
+        let message = "the body must be plain or compressed by gzip";
+        let fault = Fault::new(Code::InvalidArgument, "UNSUPPORTED_ENCODING", message)
+            .with_violation(FieldViolation::new("content-encoding", "unsupported", message));
+        Self::with_status(fault, StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+    }
+
     /// The body is larger than `limit` bytes.
     pub fn too_large(limit: u64) -> Self {
         let message = format!("the body is larger than {limit} bytes");

@@ -5,6 +5,7 @@ mod classic;
 mod compression;
 pub(crate) mod context;
 pub(crate) mod cors;
+mod decompression;
 mod docs;
 mod drift;
 mod evidence;
@@ -39,6 +40,7 @@ pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
     let router = router
         .fallback(async || ApiError::no_such_route())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
+        .layer(from_fn(decompression::decompressed))
         .layer(from_fn(context::in_context))
         .with_state(app);
     (router, openapi)

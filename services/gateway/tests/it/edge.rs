@@ -1,11 +1,11 @@
 //! What stands around all routes: origins, compression, the page.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::stack::{Stack, ok, record};
+use crate::stack::{Stack, errors, expected, ok, problem, record};
 
 const ORIGIN: &str = "https://dashboard.example.com";
 
@@ -112,6 +112,46 @@ async fn a_compressed_batch_reads_as_the_plain_one() {
     let packed = packed.bytes().await.unwrap();
     let unpacked: Value = serde_json::from_reader(flate2::read::GzDecoder::new(&packed[..])).unwrap();
     assert_eq!(unpacked, plain);
+}
+
+fn packed(text: &str) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_read_and_its_limit_is_for_what_comes_out() {
+    let stack = Stack::with(&[
+        ("gateway.max_message_bytes", json!(1_000)),
+        ("gateway.max_upload_bytes", json!(1_000)),
+    ])
+    .await;
+    let post = |path: &str, kind: &str, coding: &str, body: Vec<u8>| {
+        let request = stack.post(path).header("content-type", kind);
+        request.header("content-encoding", coding).body(body)
+    };
+    let predict = |coding: &str, body: Vec<u8>| post("/predict", "application/json", coding, body);
+    let plain = ok(stack.post("/predict").json(&record())).await;
+    let body = packed(&record().to_string());
+    assert_eq!(ok(predict("gzip", body.clone())).await, plain);
+    assert_eq!(ok(predict("identity", record().to_string().into_bytes())).await, plain);
+
+    let bomb = packed(&" ".repeat(100_000));
+    assert!(bomb.len() < 1_000, "{}", bomb.len());
+    assert_eq!(
+        problem(predict("gzip", bomb.clone()), 413).await["reason"],
+        "BODY_TOO_LARGE"
+    );
+    let stream = post("/api/v1/predictions/stream", "application/x-ndjson", "gzip", bomb);
+    let lines = stream.send().await.unwrap().text().await.unwrap();
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!(last["error"]["reason"], "BODY_TOO_LARGE");
+
+    let cut = body[..body.len() / 2].to_vec();
+    assert_eq!(problem(predict("gzip", cut), 400).await["reason"], "BODY_BROKEN");
+    let other = problem(predict("br", body), 415).await;
+    assert_eq!(errors(&other), expected(&[("content-encoding", "unsupported")]));
 }
 
 #[tokio::test]
