@@ -60,4 +60,3 @@ fn fields(
     let role = |name: &&str| schema.role(name).filter(|role| !left_out.contains(role));
     Ok(names.iter().map(|name| role(name).map(Slot::Field)).collect())
 }
-

@@ -15,10 +15,10 @@ use holdfast_chassis::Fault;
 use prost_types::Timestamp;
 
 pub(crate) use evidence::{get_evaluation_file, get_model_card, list_evaluation_files, reproduce_version};
-pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
 pub(crate) use open_inference::{
     PROBABILITY, model_infer, model_metadata, model_ready, repository_index, server_live, server_metadata, server_ready,
 };
+pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";
 
