@@ -1,16 +1,18 @@
 //! Gradient-boosted trees by `hessboost`: XGBoost's algorithm and parameters in pure Rust.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use hessboost::config::{MaxDeltaStep, TrainingParams, TreeMethod};
+use hessboost::metric::EvalMetric;
 use hessboost::objective::{Objective, RegLoss};
-use holdfast_model::{Aggregation, Comparison, Estimator, TreeEnsemble};
+use holdfast_model::{Aggregation, Comparison, Estimator, Tree, TreeEnsemble};
 use serde::{Deserialize, Serialize};
 
 use super::TrainError;
 use super::engine::{self, broken, engine_error};
 use super::members::Conditions;
-use super::sample::Sample;
+use super::sample::{Sample, Seen};
+use super::watch::Watch;
 
 /// Parameters of boosted trees, named as in XGBoost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -178,6 +180,8 @@ impl BoostedTreesParams {
         let builder = TrainingParams::builder()
             .objective(Objective::BinaryLogistic(RegLoss::default()))
             .tree_method(TreeMethod::Hist)
+            // Where rows are watched the engine wants a measure of its own: the cheapest.
+            .eval_metric(EvalMetric::Error)
             .seed(seed)
             .nthread(threads)
             .max_depth(self.max_depth)
@@ -212,24 +216,76 @@ impl BoostedTreesParams {
     }
 }
 
-/// Fits boosted trees. The engine's margin is its base score, in log-odds, plus the leaves.
+/// Fits boosted trees.
 pub(super) fn fit(
     params: &BoostedTreesParams,
     sample: &Sample,
     conditions: Conditions<'_>,
 ) -> Result<Estimator, TrainError> {
+    grow(params, sample, conditions, None)?.estimator()
+}
+
+/// Trees in the order in which they were grown. The engine's margin is its base score, in log-odds, plus the leaves.
+pub(super) struct Grown {
+    base: f64,
+    trees: Vec<Tree>,
+}
+
+impl Grown {
+    /// How many trees there are.
+    pub(super) fn len(&self) -> usize {
+        self.trees.len()
+    }
+
+    /// All of them.
+    fn estimator(&self) -> Result<Estimator, TrainError> {
+        self.part(0..self.len())
+    }
+
+    /// The trees of `range`; those from the first on bring the base with them.
+    pub(super) fn part(&self, range: Range<usize>) -> Result<Estimator, TrainError> {
+        let base = if range.start == 0 { self.base } else { 0.0 };
+        TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Sum, base, &self.trees[range])
+            .map(Estimator::Trees)
+            .map_err(|problem| broken(problem.to_string()))
+    }
+}
+
+/// Grows trees. With a `watch` fewer than the parameters say, when it has seen enough of them.
+pub(super) fn grow(
+    params: &BoostedTreesParams,
+    sample: &Sample,
+    conditions: Conditions<'_>,
+    watch: Option<Watch<'_>>,
+) -> Result<Grown, TrainError> {
     let engine_params = params
         .for_engine(conditions.seed, conditions.threads)
         .map_err(engine_error)?;
     let seen = sample.without(&params.drop)?;
     let progress = conditions.progress;
     let mut cancelled = false;
+    let watched = watch.as_ref().map_or(&[][..], |watch| watch.rows);
+    let watched: Vec<Seen<'_>> = watched
+        .iter()
+        .map(|rows| rows.without(&params.drop))
+        .collect::<Result<_, _>>()?;
+    let mut trainer = hessboost::training::Trainer::new(&engine_params, seen.weighted()?, params.trees);
+    for rows in &watched {
+        trainer = trainer.eval(rows.weighted()?, "held out");
+    }
+    let mut watch = watch;
+    if let Some(watch) = &watch {
+        trainer = trainer.custom_metric(Box::new(watch.metric()));
+    }
     #[expect(clippy::cast_precision_loss, reason = "at most 10,000 trees")]
-    let trained = hessboost::training::Trainer::new(&engine_params, seen.weighted()?, params.trees)
+    let trained = trainer
         .on_round(|round| {
-            let done = (round.iteration() + 1) as f64 / params.trees as f64;
-            cancelled = progress(done).is_break();
-            if cancelled {
+            let trees = round.iteration() + 1;
+            cancelled = progress(trees as f64 / params.trees as f64).is_break();
+            let enough = watch
+                .as_mut()
+                .is_some_and(|watch| watch.has_enough(trees, round.values()));
+            if cancelled || enough {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -246,8 +302,8 @@ pub(super) fn fit(
         .iter()
         .map(|tree| engine::tree(tree, |column| seen.column(column)))
         .collect::<Result<Vec<_>, _>>()?;
-    let base = f64::from(trained.model.base_score());
-    TreeEnsemble::new(Comparison::LessThanF32, Aggregation::Sum, base, &trees)
-        .map(Estimator::Trees)
-        .map_err(|problem| broken(problem.to_string()))
+    Ok(Grown {
+        base: f64::from(trained.model.base_score()),
+        trees,
+    })
 }

@@ -8,6 +8,10 @@ use super::members::{self, Part};
 use super::{Fitted, Progress, TrainError, TrainingRows};
 use crate::service::recipe::Recipe;
 
+mod stages;
+
+pub use stages::{StageWatch, Stages};
+
 /// The folds of a cross-validation, prepared for recipes that differ in their estimators and seeds alone. The columns that trees are grown on
 /// are binned once a fold and `max_bin`, whatever number of recipes is fitted.
 #[derive(Debug)]
@@ -19,8 +23,10 @@ pub struct Folds {
 struct Fold {
     part: Part,
     held_out: Vec<usize>,
+    labels: Vec<bool>,
     full: Vec<FeatureVector>,
     required_only: Vec<FeatureVector>,
+    watched: stages::Watched,
 }
 
 /// Margins of the rows that a fold's fit has not seen.
@@ -58,6 +64,8 @@ impl Folds {
             Ok(Fold {
                 part: Part::prepare(training, recipe, seed, schema)?,
                 held_out: split.test.clone(),
+                labels: split.test.iter().map(|row| rows.labels[*row]).collect(),
+                watched: stages::Watched::default(),
                 required_only: full.iter().map(|row| row.required_only(schema)).collect(),
                 full,
             })
@@ -90,13 +98,15 @@ impl Folds {
         schema: &Schema,
         progress: Progress<'_>,
     ) -> Result<HeldOutMargins, TrainError> {
-        let fold = self
-            .folds
-            .get(index)
-            .ok_or_else(|| TrainError::Rows(format!("there is no fold {index}")))?;
+        let fold = self.fold(index)?;
         let fitted = members::fit(&[&fold.part], recipe, seed, threads, progress)?;
         let fitted = fitted.into_iter().next().ok_or(TrainError::Cancelled)?;
         fold.score(&fitted, schema)
+    }
+
+    fn fold(&self, index: usize) -> Result<&Fold, TrainError> {
+        let fold = self.folds.get(index);
+        fold.ok_or_else(|| TrainError::Rows(format!("there is no fold {index}")))
     }
 
     /// Fits `recipe` on all folds and, beside them, on all rows. Progress is that of all of it.

@@ -39,13 +39,13 @@ struct Task<'a> {
 }
 
 /// What a family's fit is told beside its parameters and rows.
-pub(super) struct Conditions<'a> {
+pub struct Conditions<'a> {
     /// Seed of everything random.
-    pub(super) seed: u64,
+    pub seed: u64,
     /// Threads that it may use.
-    pub(super) threads: usize,
+    pub threads: usize,
     /// Told how far it is.
-    pub(super) progress: Progress<'a>,
+    pub progress: Progress<'a>,
 }
 
 /// Fits the recipe on each part. Members are fitted side by side, each with one thread, as long as there are as many as threads: no family

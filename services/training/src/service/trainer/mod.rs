@@ -14,6 +14,7 @@ pub(super) mod parallel;
 mod random_forest;
 mod sample;
 mod smote;
+mod watch;
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -26,8 +27,9 @@ use super::recipe::{EstimatorParams, Imbalance, OptionalFeatures, Recipe};
 pub(super) use columns::engineered as engineered_step;
 
 pub use boosted_trees::{BoostedTreesParams, GrowPolicy, SamplingMethod};
-pub use folds::{Folds, HeldOutMargins};
+pub use folds::{Folds, HeldOutMargins, StageWatch, Stages};
 pub use logistic::LogisticParams;
+pub use members::Conditions;
 pub use random_forest::{MaxFeatures, RandomForestParams};
 
 /// What a trainer learns from: one label a row, `true` for customers who left.

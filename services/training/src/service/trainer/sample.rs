@@ -48,18 +48,7 @@ impl Sample {
     ) -> Result<Self, TrainError> {
         check(rows)?;
         let columns = preprocessor.columns().len();
-        let mut sample = Self {
-            values: transformed(rows.features, preprocessor),
-            columns,
-            names: preprocessor.columns().to_vec(),
-            kinds: preprocessor.kinds().to_vec(),
-            labels: rows.labels.to_vec(),
-            weights: None,
-            native_categories: recipe.features.categories == CategoryEncoding::Native,
-            unweighted: OnceLock::new(),
-            weighted: OnceLock::new(),
-            narrowed: Mutex::default(),
-        };
+        let mut sample = Self::plain(rows, recipe, preprocessor);
         let mut weights = vec![1.0; sample.rows()];
         match recipe.imbalance {
             Imbalance::None => {}
@@ -96,6 +85,22 @@ impl Sample {
         let weighted = weights.iter().any(|weight| *weight != 1.0);
         sample.weights = weighted.then_some(weights);
         Ok(sample)
+    }
+
+    /// The rows as they are, for the recipe's estimators.
+    pub(super) fn plain(rows: TrainingRows<'_>, recipe: &Recipe, preprocessor: &Preprocessor) -> Self {
+        Self {
+            values: transformed(rows.features, preprocessor),
+            columns: preprocessor.columns().len(),
+            names: preprocessor.columns().to_vec(),
+            kinds: preprocessor.kinds().to_vec(),
+            labels: rows.labels.to_vec(),
+            weights: None,
+            native_categories: recipe.features.categories == CategoryEncoding::Native,
+            unweighted: OnceLock::new(),
+            weighted: OnceLock::new(),
+            narrowed: Mutex::default(),
+        }
     }
 
     fn add_synthetic(&mut self, smote: Smote, preprocessor: &Preprocessor) {

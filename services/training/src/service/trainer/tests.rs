@@ -7,6 +7,8 @@ use super::*;
 use crate::service::params::Presets;
 use crate::service::recipe::CategoryEncoding;
 
+mod stages;
+
 /// Features and labels of simulated customers.
 struct Bank {
     features: Vec<FeatureVector>,
