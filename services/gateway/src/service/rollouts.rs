@@ -73,16 +73,21 @@ pub enum WantedMode {
 #[serde(deny_unknown_fields)]
 pub struct RolloutStart {
     /// The version, ready and not the champion.
+    #[schema(minimum = 1)]
     pub version: u32,
     /// How.
     pub mode: WantedMode,
     /// Share of the requests: above 0, at most 0.5 in a canary and 1 in a shadow.
+    #[schema(exclusive_minimum = 0, maximum = 1)]
     pub share: Option<f64>,
     /// Highest share of requests that the challenger may fail to score, 0 to 1.
+    #[schema(minimum = 0, maximum = 1)]
     pub max_error_rate: Option<f64>,
     /// Highest ratio of the challenger's median time of scoring a request to the champion's, above 1.
+    #[schema(exclusive_minimum = 1)]
     pub max_latency_ratio: Option<f64>,
     /// Requests of the challenger on a replica before it is judged there, at least 1.
+    #[schema(minimum = 1)]
     pub min_requests: Option<u64>,
     /// A note in words.
     pub note: Option<String>,
