@@ -29,7 +29,7 @@ const CANCELLED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What becomes a child run.
 pub(super) enum Child {
-    /// A trial that changed; with its values by fold.
+    /// A trial that changed; with its values, by fold when it is complete and before in the order in which it takes the folds.
     Trial(TrialRecord, Vec<f64>),
     /// What was found within an outer fold, and its worth.
     Outer(BTreeMap<String, String>, OuterFold),
@@ -114,6 +114,8 @@ impl Children {
         };
         open.remove(&trial.number);
         let mut batch = self.measured(values.to_vec());
+        // Once more, with what the trial has found on its way.
+        batch.params = trial.parameters.clone();
         if !values.is_empty() {
             batch.metrics.insert(format!("mean_{}", self.objective), trial.value);
             batch.metrics.insert("standard_error".to_owned(), trial.standard_error);

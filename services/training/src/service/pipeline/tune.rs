@@ -25,7 +25,7 @@ use crate::service::tuning::{RecipeSpace, TrialRecord, TuningRecord};
 
 /// What the search tells while it is at work.
 enum Told {
-    /// A trial changed; with its values by fold.
+    /// A trial changed; with its values as [`Child::Trial`] has them.
     Trial(TrialRecord, Vec<f64>),
     /// So many trials of the search within an outer fold have ended.
     OuterTrials { fold: usize, ended: usize },
@@ -114,7 +114,11 @@ fn spawn(
             let news = match happening {
                 Happening::Trial(trial) => {
                     let run = runs.entry(trial.number).or_insert_with(RunId::generate);
-                    Told::Trial(TrialRecord::of(trial, &recipes, run.clone()), trial.values.clone())
+                    let values = match trial.state {
+                        TrialState::Complete => trial.by_fold(),
+                        _ => trial.values.clone(),
+                    };
+                    Told::Trial(TrialRecord::of(trial, &recipes, run.clone()), values)
                 }
                 Happening::OuterTrial(_, trial) if trial.state == TrialState::Running => return,
                 Happening::OuterTrial(fold, trial) => Told::OuterTrials {

@@ -34,6 +34,8 @@ const NOISE_PRIOR: LogNormal = LogNormal {
     mean: -4.0,
     deviation: 1.0,
 };
+/// What is left of the common noise where the process believes itself.
+const BELIEF: f64 = 0.01;
 /// Beyond these the process says nothing more, and numbers end.
 const LEAST_LOG: f64 = -9.0;
 const LARGEST_LOG: f64 = 7.0;
@@ -152,13 +154,14 @@ impl GaussianProcess {
     }
 
     /// The process as if the function had been seen at `at` and was what the process expects there. This takes away the wish to look there again
-    /// before the true value is known (the "kriging believer" of Ginsbourger, Le Riche & Carraro, 2010).
+    /// before the true value is known (the "kriging believer" of Ginsbourger, Le Riche & Carraro, 2010). It is believed without noise: a second look at
+    /// nearly the same place would be worth something, but less than a look elsewhere.
     pub(super) fn believing(&self, at: Vec<f64>) -> Option<Self> {
         let (mean, _) = self.predict(&at);
         let mut observations = self.observations.clone();
         observations.at.push(at);
         observations.values.push(mean);
-        observations.noise.push(0.0);
+        observations.noise.push(-(1.0 - BELIEF) * self.hyperparameters.noise());
         Self::given(observations, self.hyperparameters.clone())
     }
 }

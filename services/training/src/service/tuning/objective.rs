@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::recipes::RecipeSpace;
 use super::search::{NoValue, Objective};
 use super::space::Value;
+use super::stages::{self, Patience};
 use crate::service::recipe::Recipe;
-use crate::service::trainer::{Folds, TrainError, TrainingRows};
+use crate::service::trainer::{Conditions, Folds, HeldOutMargins, StageWatch, Stages, TrainError, TrainingRows};
 
 /// The seed of the draw of folds is the run's, moved. It is another than that of the calibration's folds: the folds that parameters were chosen by
 /// should not choose the calibration as well.
@@ -112,18 +113,14 @@ impl<'a> CrossValidation<'a> {
         go_on: &(dyn Fn() -> bool + Sync),
     ) -> Result<f64, TrainError> {
         self.with(std::slice::from_ref(split), rows, recipes)?
-            .measure(recipe, 0, go_on)
+            .of_recipe(recipe, 0, go_on)
     }
 }
 
 impl CrossValidated<'_> {
-    fn measure(&self, recipe: &Recipe, fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, TrainError> {
+    fn of_recipe(&self, recipe: &Recipe, fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, TrainError> {
         let CrossValidation {
-            seed,
-            threads,
-            objective,
-            schema,
-            ..
+            seed, threads, schema, ..
         } = self.how;
         let mut progress = |_| {
             if wanted() {
@@ -133,25 +130,160 @@ impl CrossValidated<'_> {
             }
         };
         let margins = self.folds.fit(fold, recipe, seed, threads, schema, &mut progress)?;
-        // Calibration keeps the order of margins, and with it the ROC-AUC.
+        self.worth(fold, &margins)
+    }
+
+    /// Calibration keeps the order of margins, and with it the ROC-AUC.
+    fn worth(&self, fold: usize, margins: &HeldOutMargins) -> Result<f64, TrainError> {
         let area = |margins: &[f64]| {
             roc_auc(&self.labels[fold], margins).map_err(|problem| TrainError::Rows(problem.to_string()))
         };
-        Ok(match objective {
+        Ok(match self.how.objective {
             TuningObjective::RocAuc => area(&margins.full)?,
             TuningObjective::RocAucFullAndRequired => {
                 f64::midpoint(area(&margins.full)?, area(&margins.required_only)?)
             }
         })
     }
+
+    /// What the first trees of one fit are worth, for each of `counts` that it comes to. One that is `watched` ends when more trees bring nothing.
+    fn in_stages(
+        &self,
+        recipe: &Recipe,
+        fold: usize,
+        counts: &[usize],
+        watched: bool,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>, TrainError> {
+        let mut progress = |_| {
+            if wanted() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let conditions = Conditions {
+            seed: self.how.seed,
+            threads: self.how.threads,
+            progress: &mut progress,
+        };
+        let mut patience = Patience::default();
+        let mut look = |trees, value| {
+            if patience.goes_on(trees, value) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let watch = watched.then(|| StageWatch {
+            required_too: self.how.objective == TuningObjective::RocAucFullAndRequired,
+            look: &mut look,
+        });
+        let stages = Stages { counts, watch };
+        let staged = self
+            .folds
+            .fit_in_stages(fold, recipe, stages, self.how.schema, conditions)?;
+        staged.iter().map(|margins| self.worth(fold, margins)).collect()
+    }
 }
 
 impl Objective for CrossValidated<'_> {
-    fn value(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+    fn measure(
+        &self,
+        point: &[Value],
+        fold: usize,
+        upto: Option<usize>,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>, NoValue> {
         let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
-        self.measure(&recipe, fold, wanted).map_err(|error| match error {
+        let measured = match self.recipes.space().passed() {
+            Some((place, from, to)) => {
+                let counts = match point.get(place) {
+                    // The parameters of the set are tried as they are.
+                    Some(Value::Integer(own)) if point == self.recipes.first().as_slice() => vec![*own],
+                    _ => stages::stages(from, to),
+                };
+                let counts: Vec<usize> = counts
+                    .into_iter()
+                    .filter_map(|count| usize::try_from(count).ok())
+                    .take(upto.unwrap_or(usize::MAX))
+                    .collect();
+                let watched = upto.is_none() && counts.len() > 1;
+                self.in_stages(&recipe, fold, &counts, watched, wanted)
+            }
+            None => self.of_recipe(&recipe, fold, wanted).map(|value| vec![value]),
+        };
+        measured.map_err(|error| match error {
             TrainError::Cancelled => NoValue::NotWanted,
             other => NoValue::Unfit(other.to_string()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use holdfast_domain::FeatureVector;
+
+    use super::*;
+    use crate::service::params::Presets;
+    use crate::service::recipe::EstimatorParams;
+    use crate::service::tuning::SearchSpaces;
+
+    fn recipes(preset: &str, trees: usize) -> RecipeSpace {
+        let text = "{eta: {kind: real, from: 0.05, to: 0.5, scale: log}, trees: {kind: integer, from: 4, to: 12, scale: linear}}";
+        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(text).unwrap())].into();
+        let mut recipe = Presets::load(None).unwrap().get(preset).unwrap().recipe.clone();
+        for estimator in &mut recipe.estimators {
+            if let EstimatorParams::BoostedTrees(params) = estimator {
+                params.trees = trees;
+            }
+        }
+        SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
+    }
+
+    #[test]
+    fn what_a_trial_passes_through_is_worth_what_its_recipe_is() {
+        let customers = holdfast_simulator::customers(600, 4);
+        let features: Vec<FeatureVector> = customers.iter().map(|customer| customer.features).collect();
+        let labels: Vec<bool> = customers.iter().map(|customer| customer.label == Some(true)).collect();
+        let rows = TrainingRows {
+            features: &features,
+            labels: &labels,
+        };
+        // More trees than the range has: the set's own parameters are tried as they are.
+        let recipes = recipes("fast", 20);
+        let how = CrossValidation {
+            folds: 3,
+            seed: 5,
+            threads: 1,
+            objective: TuningObjective::RocAucFullAndRequired,
+            schema: Schema::embedded(),
+        };
+        let folds = how.prepare(rows, &recipes).unwrap();
+        let worth = |point: &[Value]| folds.of_recipe(&recipes.recipe(point).unwrap(), 1, &|| true).unwrap();
+        let own = folds.measure(recipes.first(), 1, None, &|| true).unwrap();
+        assert_eq!(own, [worth(recipes.first())]);
+
+        let space = recipes.space();
+        let (place, from, to) = space.passed().unwrap();
+        let mut point = space.at(&vec![0.7; space.parameters().len()]);
+        let all = stages::stages(from, to);
+        let passed = folds.measure(&point, 1, Some(all.len()), &|| true).unwrap();
+        assert_eq!(passed.len(), all.len());
+        for (trees, value) in all.iter().zip(&passed) {
+            point[place] = Value::Integer(*trees);
+            assert!((worth(&point) - value).abs() < 1e-12, "{trees} trees");
+        }
+        // One that is watched comes to the same, as far as it comes.
+        let watched = folds.measure(&point, 1, None, &|| true).unwrap();
+        assert_eq!(watched, passed[..watched.len()]);
+        assert_eq!(folds.measure(&point, 1, Some(3), &|| true).unwrap(), passed[..3]);
+    }
+
+    #[test]
+    fn a_set_of_several_members_searches_the_number_of_trees_like_any_other_parameter() {
+        assert_eq!(recipes("best", 20).space().passed(), None);
     }
 }

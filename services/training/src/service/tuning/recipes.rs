@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value as Json};
 
+use super::search::Trial;
 use super::space::{Point, Range, Space, Value, text_of};
 use crate::service::recipe::{EstimatorParams, Recipe};
 use crate::service::trainer::{BoostedTreesParams, LogisticParams, RandomForestParams};
@@ -74,6 +75,11 @@ impl SearchSpaces {
             return Err("no family of the parameter set has ranges to search".to_owned());
         }
         let space = Space::new(ranges).map_err(|problems| problems.join("; "))?;
+        // Members' margins are averaged, and each has its own number of trees: then it is a parameter like the others.
+        let space = match recipe.estimators.as_slice() {
+            [EstimatorParams::BoostedTrees(_)] if recipe.seeds == 1 => space.passing("trees"),
+            _ => space,
+        };
         let middle = space.at(&vec![0.5; space.parameters().len()]);
         let known = space.point_of(&own).into_iter().zip(middle);
         let first = known.map(|(value, middle)| value.unwrap_or(middle)).collect();
@@ -137,6 +143,18 @@ impl RecipeSpace {
             }
         }
         named.into_iter().map(|(name, value)| (name, text_of(&value))).collect()
+    }
+
+    /// The same of a trial, as far as it is known: what the trial passes through is found only by its folds.
+    pub fn named_of(&self, trial: &Trial) -> BTreeMap<String, String> {
+        let mut named = self.named(&trial.point);
+        if let Some((place, ..)) = self.space.passed()
+            && trial.values.is_empty()
+            && trial.point != self.first
+        {
+            named.remove(&self.space.parameters()[place].name);
+        }
+        named
     }
 }
 

@@ -17,7 +17,7 @@ pub struct TrialRecord {
     pub number: u32,
     /// State.
     pub state: TrialState,
-    /// What was tried, by the parameter's name.
+    /// What was tried, by the parameter's name. A number of trees that the trial itself finds is missing before its first fold.
     pub parameters: BTreeMap<String, String>,
     /// Mean of the objective over the folds done; 0 before the first.
     pub value: f64,
@@ -37,7 +37,7 @@ impl TrialRecord {
         Self {
             number: u32::try_from(trial.number).unwrap_or(u32::MAX),
             state: trial.state,
-            parameters: recipes.named(&trial.point),
+            parameters: recipes.named_of(trial),
             value: trial.mean(),
             standard_error: trial.standard_error(),
             folds_done: u32::try_from(trial.values.len()).unwrap_or(u32::MAX),

@@ -10,7 +10,7 @@ use super::normal;
 use super::space::{Point, Space};
 
 /// Points that are spread over the space before the model is asked, the given first one included.
-pub const FIRST_POINTS: usize = 8;
+pub const FIRST_POINTS: usize = 6;
 
 /// Points drawn anywhere, and near each of the best, of which the likeliest are improved step by step.
 const DRAWN_ANYWHERE: usize = 512;
@@ -37,19 +37,90 @@ pub struct Seen {
     pub variance: f64,
 }
 
-/// The next `count` points after `begun` trials, of which those with a value are `seen`.
-pub fn next_points(space: &Space, first: &Point, seen: &[Seen], begun: usize, count: usize, seed: u64) -> Vec<Point> {
-    let mut random = draws(begun, seed);
-    let mut points: Vec<Point> = spread(space, first, seed).into_iter().skip(begun).take(count).collect();
-    if points.len() < count {
-        let wanted = count - points.len();
-        let more = improving(space, seen, &points, wanted, &mut random);
-        points.extend(more);
+/// How the next points are chosen.
+#[derive(Clone, Copy, Debug)]
+pub struct Sampler<'a> {
+    /// Where.
+    pub space: &'a Space,
+    /// What is tried first.
+    pub first: &'a Point,
+    /// Seed of all draws.
+    pub seed: u64,
+}
+
+impl Sampler<'_> {
+    /// The next `count` points after `begun` trials, of which those with a value are `seen`.
+    pub fn next_points(self, seen: &[Seen], begun: usize, count: usize) -> Vec<Point> {
+        let Self { space, first, seed, .. } = self;
+        let mut random = draws(begun, seed);
+        let mut points: Vec<Point> = spread(space, first, seed).into_iter().skip(begun).take(count).collect();
+        if points.len() < count {
+            let wanted = count - points.len();
+            let more = self.improving(seen, &points, wanted, &mut random);
+            points.extend(more);
+        }
+        while points.len() < count {
+            points.push(space.at(&anywhere(space, &mut random)));
+        }
+        points
     }
-    while points.len() < count {
-        points.push(space.at(&anywhere(space, &mut random)));
+
+    /// The points of largest expected improvement, each chosen as if the ones before it had been seen.
+    fn improving(self, seen: &[Seen], pending: &[Point], count: usize, random: &mut Draws) -> Vec<Point> {
+        let space = self.space;
+        let mut chosen: Vec<Point> = Vec::with_capacity(count);
+        let observations = observations(space, seen);
+        let dimensions = space.dimensions();
+        let starts = [
+            Hyperparameters::of_priors(dimensions),
+            Hyperparameters::wiggly(dimensions),
+        ];
+        let Some(mut process) = GaussianProcess::fit(observations, &starts) else {
+            return chosen;
+        };
+        for point in pending {
+            match process.believing(space.coordinates(point)) {
+                Some(next) => process = next,
+                None => return chosen,
+            }
+        }
+        let mut known: Vec<Point> = seen
+            .iter()
+            .map(|seen| space.unpassed(&seen.point))
+            .chain(pending.iter().cloned())
+            .collect();
+        let mut ranked: Vec<&Seen> = seen.iter().collect();
+        ranked.sort_by(|a, b| b.value.total_cmp(&a.value));
+        let best: Vec<Vec<f64>> = ranked
+            .iter()
+            .take(BEST_POINTS)
+            .map(|seen| space.places(&seen.point))
+            .collect();
+        // What is to be improved on is the process' own idea of the best point seen: a lucky value is no mark to beat.
+        let mark = seen
+            .iter()
+            .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
+            .fold(f64::NEG_INFINITY, f64::max);
+        while chosen.len() < count {
+            let worth = |point: &Point| {
+                if known.contains(point) {
+                    return f64::NEG_INFINITY;
+                }
+                let (mean, deviation) = process.predict(&space.coordinates(point));
+                log_expected_improvement(mean, deviation, mark)
+            };
+            let Some(point) = best_found(space, &worth, &best, random) else {
+                return chosen;
+            };
+            known.push(point.clone());
+            match process.believing(space.coordinates(&point)) {
+                Some(next) => process = next,
+                None => return chosen,
+            }
+            chosen.push(point);
+        }
+        chosen
     }
-    points
 }
 
 /// Other draws for each beginning.
@@ -85,53 +156,18 @@ fn spread(space: &Space, first: &Point, seed: u64) -> Vec<Point> {
     std::iter::once(first.clone()).chain(others).collect()
 }
 
-/// The points of largest expected improvement, each chosen as if the ones before it had been seen.
-fn improving(space: &Space, seen: &[Seen], pending: &[Point], count: usize, random: &mut Draws) -> Vec<Point> {
-    let mut chosen: Vec<Point> = Vec::with_capacity(count);
-    let observations = observations(space, seen);
+/// The trial that the process expects most of, among those that are `candidates`; by its place.
+pub fn most_promising(space: &Space, seen: &[Seen], candidates: &[usize]) -> Option<usize> {
     let dimensions = space.dimensions();
     let starts = [
         Hyperparameters::of_priors(dimensions),
         Hyperparameters::wiggly(dimensions),
     ];
-    let Some(mut process) = GaussianProcess::fit(observations, &starts) else {
-        return chosen;
-    };
-    for point in pending {
-        match process.believing(space.coordinates(point)) {
-            Some(next) => process = next,
-            None => return chosen,
-        }
-    }
-    let mut known: Vec<Point> = seen
-        .iter()
-        .map(|seen| seen.point.clone())
-        .chain(pending.iter().cloned())
-        .collect();
-    let mut ranked: Vec<&Seen> = seen.iter().collect();
-    ranked.sort_by(|a, b| b.value.total_cmp(&a.value));
-    let best: Vec<Vec<f64>> = ranked
-        .iter()
-        .take(BEST_POINTS)
-        .map(|seen| space.places(&seen.point))
-        .collect();
-    // What is to be improved on is the process' own idea of the best point seen: a lucky value is no mark to beat.
-    let mark = seen
-        .iter()
-        .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
-        .fold(f64::NEG_INFINITY, f64::max);
-    while chosen.len() < count {
-        let Some(point) = most_improving(space, &process, mark, &best, &known, random) else {
-            return chosen;
-        };
-        known.push(point.clone());
-        match process.believing(space.coordinates(&point)) {
-            Some(next) => process = next,
-            None => return chosen,
-        }
-        chosen.push(point);
-    }
-    chosen
+    let process = GaussianProcess::fit(observations(space, seen), &starts)?;
+    let expected = |place: usize| process.predict(&space.coordinates(&seen[place].point)).0;
+    let pairs = candidates.iter().map(|place| (*place, expected(*place)));
+    let best = pairs.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    best.map(|(place, _)| place)
 }
 
 /// Standard units, with what lies far below cut off.
@@ -156,23 +192,9 @@ fn observations(space: &Space, seen: &[Seen]) -> Observations {
     }
 }
 
-/// The unknown point with the largest expected improvement that a broad draw and a climb from its best find.
-fn most_improving(
-    space: &Space,
-    process: &GaussianProcess,
-    mark: f64,
-    best: &[Vec<f64>],
-    known: &[Point],
-    random: &mut Draws,
-) -> Option<Point> {
-    let value = |places: &[f64]| {
-        let point = space.at(places);
-        if known.contains(&point) {
-            return f64::NEG_INFINITY;
-        }
-        let (mean, deviation) = process.predict(&space.coordinates(&point));
-        log_expected_improvement(mean, deviation, mark)
-    };
+/// The point that is worth most of those that a broad draw and a climb from its best find.
+fn best_found(space: &Space, worth: &impl Fn(&Point) -> f64, best: &[Vec<f64>], random: &mut Draws) -> Option<Point> {
+    let value = |places: &[f64]| worth(&space.at(places));
     let mut drawn: Vec<(f64, Vec<f64>)> = Vec::new();
     let mut draw = |places: Vec<f64>| drawn.push((value(&places), places));
     for _ in 0..DRAWN_ANYWHERE {
@@ -259,6 +281,10 @@ mod tests {
         space.at(&vec![0.5; space.parameters().len()])
     }
 
+    fn sampler<'a>(space: &'a Space, first: &'a Point, seed: u64) -> Sampler<'a> {
+        Sampler { space, first, seed }
+    }
+
     /// Falls with the distance from a place in the space.
     fn seen_of(space: &Space, points: &[Point]) -> Vec<Seen> {
         let worth = |point: &Point| {
@@ -277,7 +303,7 @@ mod tests {
     fn the_first_points_begin_with_the_given_one_and_are_spread_over_every_range() {
         let space = fixture().space();
         let first = middle(&space);
-        let points = next_points(&space, &first, &[], 0, FIRST_POINTS, 7);
+        let points = sampler(&space, &first, 7).next_points(&[], 0, FIRST_POINTS);
         assert_eq!(points[0], first);
         let places: Vec<Vec<f64>> = points[1..].iter().map(|point| space.places(point)).collect();
         // `many` has 1,301 values: rounding moves no point into another part.
@@ -299,9 +325,9 @@ mod tests {
     fn the_next_points_follow_from_history_and_seed_alone_and_are_new() {
         let space = fixture().space();
         let first = middle(&space);
-        let begun = next_points(&space, &first, &[], 0, FIRST_POINTS, 7);
+        let begun = sampler(&space, &first, 7).next_points(&[], 0, FIRST_POINTS);
         let seen = seen_of(&space, &begun);
-        let next = |seed| next_points(&space, &first, &seen, begun.len(), 4, seed);
+        let next = |seed| sampler(&space, &first, seed).next_points(&seen, begun.len(), 4);
         assert_eq!(next(7), next(7));
         assert_ne!(next(7), next(8));
         let points = next(7);
@@ -317,7 +343,7 @@ mod tests {
         let mut tried: Vec<Point> = Vec::new();
         while tried.len() < 32 {
             let seen = seen_of(&space, &tried);
-            tried.extend(next_points(&space, &first, &seen, tried.len(), 4, 3));
+            tried.extend(sampler(&space, &first, 3).next_points(&seen, tried.len(), 4));
         }
         let values: Vec<f64> = seen_of(&space, &tried).into_iter().map(|seen| seen.value).collect();
         let best = |values: &[f64]| values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -327,13 +353,41 @@ mod tests {
     }
 
     #[test]
+    fn the_trial_that_is_expected_most_of_is_not_the_luckiest() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let begun = sampler(&space, &first, 7).next_points(&[], 0, FIRST_POINTS);
+        let mut seen = seen_of(&space, &begun);
+        let all: Vec<usize> = (0..seen.len()).collect();
+        let by_value = |seen: &[Seen]| {
+            let ranked = all.iter().max_by(|a, b| seen[**a].value.total_cmp(&seen[**b].value));
+            *ranked.unwrap()
+        };
+        let best = by_value(&seen);
+        assert_eq!(most_promising(&space, &seen, &all), Some(best));
+        // Next to the best, and by a hair luckier than it: but such values are known to be no more than luck.
+        let mut places = space.places(&seen[best].point);
+        places
+            .iter_mut()
+            .for_each(|place| *place += if *place < 0.3 { -0.05 } else { 0.05 });
+        let spread = seen.iter().map(|seen| seen.value.abs()).fold(0.0, f64::max);
+        seen.push(Seen {
+            point: space.at(&places),
+            value: seen[best].value + 1e-6,
+            variance: spread * spread,
+        });
+        let all: Vec<usize> = (0..seen.len()).collect();
+        assert_eq!(most_promising(&space, &seen, &all), Some(best));
+    }
+
+    #[test]
     fn values_that_are_all_the_same_still_lead_somewhere() {
         let space = fixture().space();
         let first = middle(&space);
-        let begun = next_points(&space, &first, &[], 0, FIRST_POINTS, 1);
+        let begun = sampler(&space, &first, 1).next_points(&[], 0, FIRST_POINTS);
         let mut seen = seen_of(&space, &begun);
         seen.iter_mut().for_each(|seen| seen.value = 0.5);
-        assert_eq!(next_points(&space, &first, &seen, begun.len(), 4, 1).len(), 4);
+        assert_eq!(sampler(&space, &first, 1).next_points(&seen, begun.len(), 4).len(), 4);
     }
 
     #[test]

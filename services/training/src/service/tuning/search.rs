@@ -3,26 +3,39 @@
 //! A round's points are chosen from the rounds before it, and a trial is given up by its own folds and the best trial of the rounds before it. Which
 //! thread finished first decides nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Instant;
+use std::sync::mpsc;
 
 use serde::{Deserialize, Serialize};
 
-use super::pruning::{self, FoldValues};
-use super::sampler::{self, Seen};
+use super::pruning;
+use super::sampler::{self, Sampler, Seen};
 use super::space::{Point, Space, Value};
+
+mod round;
+
+use round::{Mark, Round};
 
 /// Trials of a round. Not the number of workers: the trials must not depend on it. More workers than this take folds of the same trial.
 pub const ROUND: usize = 4;
+/// The first round is smaller: it has nothing to give a trial up by.
+const FIRST_ROUND: usize = 2;
 
 /// What is made as large as possible, fold by fold.
 pub trait Objective: Sync {
-    /// The value of a point on a fold, counted from 0. The same point and fold give the same value. When `wanted` says no, nobody waits for the
-    /// value any more.
+    /// What a point is worth on a fold, counted from 0: one value. The same point and fold give the same. When `wanted` says no, nobody waits for it any more.
+    ///
+    /// Where the space has a parameter that is passed through ([`Space::passing`]), there are several, one for each of its stages, from the first on:
+    /// `upto` so many, and without it as many as the objective finds worth the time.
     ///
     /// # Errors
     /// [`NoValue`] says why there is none.
-    fn value(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue>;
+    fn measure(
+        &self,
+        point: &[Value],
+        fold: usize,
+        upto: Option<usize>,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>, NoValue>;
 }
 
 /// Why a point has no value on a fold.
@@ -72,7 +85,11 @@ pub struct Trial {
     pub point: Point,
     /// State.
     pub state: TrialState,
-    /// Values of the folds that are done, in their order.
+    /// The fold that it begins with, counted from 0; the others follow in their order, and after the last comes the first. Trials begin with other
+    /// folds, so that what is given up early is not given up by the same rows every time.
+    pub first_fold: usize,
+    /// Values of the folds that are done, in the order in which the trial takes them. Where a parameter is passed through, those at the stage with the
+    /// best mean.
     pub values: Vec<f64>,
     /// What its mean over all folds is expected to be, and the variance of that: from its own folds and those of the best trial before it.
     pub expected: (f64, f64),
@@ -83,16 +100,24 @@ pub struct Trial {
 }
 
 impl Trial {
-    fn begun(number: usize, point: Point) -> Self {
+    fn begun(number: usize, point: Point, folds: usize) -> Self {
         Self {
             number,
             point,
+            first_fold: (number - 1) % folds.max(1),
             state: TrialState::Running,
             values: Vec::new(),
             expected: (f64::NEG_INFINITY, 0.0),
             seconds: 0.0,
             error: None,
         }
+    }
+
+    /// The values of a trial that has done all folds, in the folds' own order.
+    pub fn by_fold(&self) -> Vec<f64> {
+        let mut values = self.values.clone();
+        values.rotate_right(self.first_fold.min(self.values.len()));
+        values
     }
 
     /// Mean of the values of the folds that are done; 0 before the first.
@@ -143,12 +168,17 @@ pub struct Found {
     pub trials: Vec<Trial>,
     /// Why it ended.
     pub stopped_by: StoppedBy,
+    /// The place of the trial that is taken.
+    best: Option<usize>,
 }
 
 impl Found {
-    /// The complete trial with the largest mean, the first of equals. `None` when none is complete.
+    /// The complete trial that is taken. `None` when none is complete.
+    ///
+    /// Not the one with the largest mean, which is the luckiest among equals: the one of which the sampler's model, that has learnt from all trials,
+    /// expects most.
     pub fn best(&self) -> Option<&Trial> {
-        best_of(&self.trials)
+        self.trials.get(self.best?)
     }
 }
 
@@ -186,30 +216,33 @@ impl Search<'_> {
             if plan.early_stop && is_exhausted(&trials) {
                 break StoppedBy::NoGain;
             }
-            let count = ROUND.min(plan.trials - trials.len());
-            let points = sampler::next_points(self.space, self.first, &seen(&trials), trials.len(), count, plan.seed);
+            let round = if trials.is_empty() { FIRST_ROUND } else { ROUND };
+            let count = round.min(plan.trials - trials.len());
+            let sampler = Sampler {
+                space: self.space,
+                first: self.first,
+                seed: plan.seed,
+            };
+            let points = sampler.next_points(&seen(&trials), trials.len(), count);
             let numbers = trials.len() + 1..;
-            let begun = numbers.zip(points).map(|(number, point)| Trial::begun(number, point));
+            let begun = numbers
+                .zip(points)
+                .map(|(number, point)| Trial::begun(number, point, plan.folds));
             let ended = self.round(begun.collect(), Mark::of(&trials), observer);
             trials.extend(ended);
         };
-        Found { trials, stopped_by }
+        let best = taken(self.space, &trials);
+        Found {
+            trials,
+            stopped_by,
+            best,
+        }
     }
 
     /// Runs the trials of a round to their ends.
     fn round(&self, begun: Vec<Trial>, mark: Option<Mark>, observer: &mut dyn FnMut(&Trial)) -> Vec<Trial> {
         begun.iter().for_each(&mut *observer);
-        let at_work = begun.into_iter().map(|trial| AtWork {
-            trial,
-            taken: 0,
-            values: vec![None; self.plan.folds],
-        });
-        let round = Round {
-            folds: self.plan.folds,
-            mark,
-            at_work: Mutex::new(at_work.collect()),
-            go_on: self.go_on,
-        };
+        let round = Round::of(self, mark, begun);
         std::thread::scope(|scope| {
             let (sender, changes) = mpsc::channel();
             for _ in 0..self.plan.workers.max(1) {
@@ -219,9 +252,34 @@ impl Search<'_> {
             drop(sender);
             changes.iter().for_each(|trial| observer(&trial));
         });
-        let ended = round.at_work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        ended.into_iter().map(|at_work| at_work.trial).collect()
+        round.ended()
     }
+}
+
+/// The trial that is taken in the end, by its place.
+fn taken(space: &Space, trials: &[Trial]) -> Option<usize> {
+    let luckiest = best_of(trials)?;
+    let valued: Vec<usize> = (0..trials.len())
+        .filter(|place| trials[*place].expected.0.is_finite())
+        .collect();
+    // Those that the folds cannot tell from the luckiest; but what is taken is no worse than what the search began with.
+    let first = trials.first().filter(|trial| trial.state == TrialState::Complete);
+    let least = first.map_or(f64::NEG_INFINITY, Trial::mean);
+    let is_candidate = |trial: &Trial| {
+        trial.state == TrialState::Complete
+            && trial.mean() >= least
+            && pruning::is_as_good(&trial.by_fold(), &luckiest.by_fold())
+    };
+    let complete: Vec<usize> = (0..valued.len())
+        .filter(|place| is_candidate(&trials[valued[*place]]))
+        .collect();
+    let luckiest = luckiest.number - 1;
+    if valued.len() < sampler::FIRST_POINTS {
+        return Some(luckiest);
+    }
+    let seen: Vec<Seen> = valued.iter().map(|place| known(&trials[*place])).collect();
+    let promising = sampler::most_promising(space, &seen, &complete);
+    Some(promising.map_or(luckiest, |place| valued[place]))
 }
 
 fn is_exhausted(trials: &[Trial]) -> bool {
@@ -230,8 +288,18 @@ fn is_exhausted(trials: &[Trial]) -> bool {
         .checked_sub(pruning::PATIENCE)
         .map(|count| &trials[..count]);
     match (best_of(trials), before.and_then(best_of)) {
-        (Some(best), Some(before)) => pruning::is_exhausted(&best.values, &before.values, trials.len()),
+        (Some(best), Some(before)) => pruning::is_exhausted(&best.by_fold(), &before.by_fold(), trials.len()),
         _ => false,
+    }
+}
+
+/// What the sampler learns of a trial.
+fn known(trial: &Trial) -> Seen {
+    let (value, variance) = trial.expected;
+    Seen {
+        point: trial.point.clone(),
+        value,
+        variance,
     }
 }
 
@@ -239,135 +307,15 @@ fn is_exhausted(trials: &[Trial]) -> bool {
 fn seen(trials: &[Trial]) -> Vec<Seen> {
     let values = trials.iter().filter(|trial| trial.state != TrialState::Failed);
     let worst = values.map(|trial| trial.expected.0).fold(f64::INFINITY, f64::min);
-    let known = trials.iter().map(|trial| {
-        let (value, variance) = match trial.state {
-            TrialState::Failed => (worst, 0.0),
-            _ => trial.expected,
-        };
-        Seen {
-            point: trial.point.clone(),
-            value,
-            variance,
-        }
+    let all = trials.iter().map(|trial| match trial.state {
+        TrialState::Failed => Seen {
+            value: worst,
+            variance: 0.0,
+            ..known(trial)
+        },
+        _ => known(trial),
     });
-    known.filter(|seen| seen.value.is_finite()).collect()
-}
-
-/// What a trial has to reach: the best trial of the rounds before, and the folds' noise.
-#[derive(Clone, Debug)]
-struct Mark {
-    best: Vec<f64>,
-    noise: f64,
-}
-
-impl Mark {
-    fn of(trials: &[Trial]) -> Option<Self> {
-        let best = best_of(trials)?;
-        let others = trials
-            .iter()
-            .filter(|trial| trial.state == TrialState::Complete && trial.number != best.number);
-        let others: Vec<&FoldValues> = others.map(|trial| trial.values.as_slice()).collect();
-        Some(Self {
-            noise: pruning::noise(&best.values, others)?,
-            best: best.values.clone(),
-        })
-    }
-}
-
-/// A round at work.
-struct Round<'a> {
-    folds: usize,
-    mark: Option<Mark>,
-    at_work: Mutex<Vec<AtWork>>,
-    go_on: &'a (dyn Fn() -> bool + Sync),
-}
-
-/// A trial at work.
-struct AtWork {
-    trial: Trial,
-    /// Folds that a thread has taken.
-    taken: usize,
-    /// Values that came out of turn: a fold is looked at only after the ones before it.
-    values: Vec<Option<(Result<f64, NoValue>, f64)>>,
-}
-
-impl Round<'_> {
-    fn lock(&self) -> MutexGuard<'_, Vec<AtWork>> {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes folds as long as there are any. A thread that finds none can go: none is ever added.
-    fn work(&self, objective: &dyn Objective, changes: &mpsc::Sender<Trial>) {
-        while let Some((place, fold, point)) = self.take() {
-            let wanted = || (self.go_on)() && self.lock()[place].trial.state == TrialState::Running;
-            let begun = Instant::now();
-            let value = objective.value(&point, fold, &wanted);
-            for changed in self.put(place, fold, value, begun.elapsed().as_secs_f64()) {
-                // Nobody listens any more when the search is torn down.
-                let _ = changes.send(changed);
-            }
-        }
-    }
-
-    /// A fold to work on: of a trial that nobody works at, if there is one, of the trial with the fewest folds begun. A fold of a trial that
-    /// somebody works at is taken before it is known whether it will be needed, rather than that a thread stands idle.
-    fn take(&self) -> Option<(usize, usize, Point)> {
-        if !(self.go_on)() {
-            return None;
-        }
-        let mut at_work = self.lock();
-        let open = at_work
-            .iter_mut()
-            .enumerate()
-            .filter(|(_, at_work)| at_work.trial.state == TrialState::Running && at_work.taken < self.folds);
-        let (place, chosen) =
-            open.min_by_key(|(_, at_work)| (at_work.taken - at_work.trial.values.len(), at_work.taken))?;
-        let fold = chosen.taken;
-        chosen.taken += 1;
-        Some((place, fold, chosen.trial.point.clone()))
-    }
-
-    /// Puts a fold's value to its trial and decides as far as the folds are known in their order; answers the trial after each decision.
-    fn put(&self, place: usize, fold: usize, value: Result<f64, NoValue>, seconds: f64) -> Vec<Trial> {
-        let mut at_work = self.lock();
-        let AtWork { trial, values, .. } = &mut at_work[place];
-        values[fold] = Some((value, seconds));
-        let mut changes = Vec::new();
-        while trial.state == TrialState::Running
-            && let Some((value, seconds)) = values.get_mut(trial.values.len()).and_then(Option::take)
-        {
-            trial.seconds += seconds;
-            match value {
-                Ok(value) => {
-                    trial.values.push(value);
-                    self.decide(trial);
-                }
-                Err(NoValue::Unfit(why)) => {
-                    trial.state = TrialState::Failed;
-                    trial.error = Some(why);
-                }
-                Err(NoValue::NotWanted) => break,
-            }
-            changes.push(trial.clone());
-        }
-        changes
-    }
-
-    fn decide(&self, trial: &mut Trial) {
-        if trial.values.len() == self.folds {
-            trial.state = TrialState::Complete;
-            trial.expected = (trial.mean(), 0.0);
-        } else if let Some(mark) = &self.mark
-            && pruning::is_hopeless(&trial.values, &mark.best, mark.noise)
-        {
-            trial.state = TrialState::Pruned;
-            let gap = pruning::mean_difference(&trial.values, &mark.best);
-            #[expect(clippy::cast_precision_loss, reason = "20 folds at most")]
-            let best = mark.best.iter().sum::<f64>() / self.folds as f64;
-            let variance = pruning::variance_left(mark.noise, trial.values.len(), self.folds);
-            trial.expected = (best + gap, variance);
-        }
-    }
+    all.filter(|seen| seen.value.is_finite()).collect()
 }
 
 #[cfg(test)]

@@ -74,6 +74,8 @@ pub type Point = Vec<Value>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Space {
     parameters: Vec<Parameter>,
+    /// The parameter that a trial passes through, by its place.
+    passed: Option<usize>,
 }
 
 impl Space {
@@ -92,7 +94,35 @@ impl Space {
         let parameters = ranges.into_iter().map(|(name, range)| Parameter { name, range });
         Ok(Self {
             parameters: parameters.collect(),
+            passed: None,
         })
+    }
+
+    /// The same space, but that a trial passes through the whole numbers of the parameter `name` on its way and takes the best: no place is chosen
+    /// for it. Without such a parameter the space stays as it is.
+    pub fn passing(mut self, name: &str) -> Self {
+        let is_named =
+            |parameter: &Parameter| parameter.name == name && matches!(parameter.range, Range::Integer { .. });
+        self.passed = self.parameters.iter().position(is_named);
+        self
+    }
+
+    /// The parameter that a trial passes through, by its place, and its range.
+    pub fn passed(&self) -> Option<(usize, i64, i64)> {
+        let place = self.passed?;
+        match self.parameters.get(place)?.range {
+            Range::Integer { from, to, .. } => Some((place, from, to)),
+            _ => None,
+        }
+    }
+
+    /// The point with the last value of the parameter that a trial passes through: how a point is told from others.
+    pub fn unpassed(&self, point: &[Value]) -> Point {
+        let mut point = point.to_vec();
+        if let Some((place, _, to)) = self.passed() {
+            point[place] = Value::Integer(to);
+        }
+        point
     }
 
     /// The parameters, in order of their names.
@@ -103,7 +133,8 @@ impl Space {
     /// The point at these places, one a parameter, each 0 to 1 within its range.
     pub fn at(&self, places: &[f64]) -> Point {
         let pairs = self.parameters.iter().zip(places);
-        pairs.map(|(parameter, place)| parameter.range.at(*place)).collect()
+        let point: Point = pairs.map(|(parameter, place)| parameter.range.at(*place)).collect();
+        self.unpassed(&point)
     }
 
     /// The places of a point, each 0 to 1. A value outside its range is taken as the nearest inside.
@@ -114,13 +145,21 @@ impl Space {
 
     /// How many coordinates [`Space::coordinates`] has.
     pub fn dimensions(&self) -> usize {
-        self.parameters.iter().map(|parameter| parameter.range.width()).sum()
+        let searched = self
+            .parameters
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| Some(*place) != self.passed);
+        searched.map(|(_, parameter)| parameter.range.width()).sum()
     }
 
     /// A point as a distance sees it: numbers by their place, a choice as a corner of a simplex whose sides have length 1.
     pub fn coordinates(&self, point: &[Value]) -> Vec<f64> {
         let mut all = Vec::with_capacity(self.dimensions());
-        for (parameter, value) in self.parameters.iter().zip(point) {
+        for (place, (parameter, value)) in self.parameters.iter().zip(point).enumerate() {
+            if Some(place) == self.passed {
+                continue;
+            }
             match (&parameter.range, value) {
                 (Range::Choice { of }, Value::Choice(chosen)) => {
                     let side = std::f64::consts::FRAC_1_SQRT_2;

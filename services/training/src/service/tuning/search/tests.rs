@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::super::fixtures::fixture;
+use super::super::stages;
 use super::*;
 
 const FOLDS: usize = 5;
@@ -19,7 +20,13 @@ impl Hill<'_> {
 }
 
 impl Objective for Hill<'_> {
-    fn value(&self, point: &[Value], fold: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+    fn measure(
+        &self,
+        point: &[Value],
+        fold: usize,
+        _: Option<usize>,
+        _: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>, NoValue> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.space.named(point)["count"] == 3 {
             return Err(NoValue::Unfit("3 is too few".to_owned()));
@@ -27,7 +34,35 @@ impl Objective for Hill<'_> {
         let height = self.height(point);
         // Far below the differences between points, and another on every fold.
         let noise = ((height * 1e6).abs() as usize * (fold + 3) % 17) as f64 * 1e-5;
-        Ok(height + fold as f64 + noise)
+        Ok(vec![height + fold as f64 + noise])
+    }
+}
+
+/// The same hill, whose height a trial comes to on its way through `many`: it is highest at 400, but on the first fold at 500.
+struct Path<'a>(Hill<'a>);
+
+impl Path<'_> {
+    const SPACE: fn() -> Space = || fixture().space().passing("many");
+
+    fn loss(many: i64, fold: usize) -> f64 {
+        let top = if fold == 0 { 500 } else { 400 };
+        ((many - top) as f64 / 1e4).abs()
+    }
+}
+
+impl Objective for Path<'_> {
+    fn measure(
+        &self,
+        point: &[Value],
+        fold: usize,
+        upto: Option<usize>,
+        wanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>, NoValue> {
+        let (_, from, to) = self.0.space.passed().unwrap();
+        let stages = stages::stages(from, to);
+        let height = self.0.measure(&self.0.space.unpassed(point), fold, upto, wanted)?[0];
+        let values = stages.iter().take(upto.unwrap_or(stages.len()));
+        Ok(values.map(|many| height - Self::loss(*many, fold)).collect())
     }
 }
 
@@ -62,6 +97,45 @@ fn one_worker_and_many_find_the_same_trials() {
     let (one, _) = searched(1, 40, true, &|| true);
     for workers in [2, 3, 8] {
         assert_eq!(searched(workers, 40, true, &|| true).0, one, "{workers} workers");
+    }
+}
+
+#[test]
+fn trials_pass_through_a_parameter_and_take_the_value_that_is_best_on_all_folds_together() {
+    let space = Path::SPACE();
+    let (many, from, to) = space.passed().unwrap();
+    let best = stages::stages(from, to)
+        .into_iter()
+        .min_by_key(|count| (count - 400).abs())
+        .unwrap();
+    let searched = |workers| {
+        let path = Path(Hill {
+            space: &space,
+            asked: AtomicUsize::new(0),
+        });
+        let search = Search {
+            space: &space,
+            first: &space.at(&vec![0.5; space.parameters().len()]),
+            plan: Plan {
+                trials: 16,
+                folds: FOLDS,
+                workers,
+                early_stop: false,
+                seed: 11,
+            },
+            objective: &path,
+            go_on: &|| true,
+        };
+        let mut found = search.run(&mut |_| {});
+        found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
+        found
+    };
+    let one = searched(1);
+    for trial in one.trials.iter().filter(|trial| trial.state == TrialState::Complete) {
+        assert_eq!(trial.point[many], Value::Integer(best), "trial {}", trial.number);
+    }
+    for workers in [2, 8] {
+        assert_eq!(searched(workers), one, "{workers} workers");
     }
 }
 
@@ -162,4 +236,36 @@ fn every_change_of_a_trial_is_told_in_order() {
         assert_eq!(folds, expected, "trial {}", trial.number);
         assert_eq!(of.last().unwrap().state, trial.state);
     }
+}
+
+#[test]
+#[should_panic(expected = "a scoped thread panicked")]
+fn a_panic_of_one_worker_is_no_wait_without_end_for_the_others() {
+    struct Panics;
+    impl Objective for Panics {
+        fn measure(
+            &self,
+            _: &[Value],
+            _: usize,
+            _: Option<usize>,
+            _: &(dyn Fn() -> bool + Sync),
+        ) -> Result<Vec<f64>, NoValue> {
+            panic!("a fault of the engine")
+        }
+    }
+    let space = fixture().space();
+    let search = Search {
+        space: &space,
+        first: &space.at(&vec![0.5; space.parameters().len()]),
+        plan: Plan {
+            trials: 4,
+            folds: FOLDS,
+            workers: 3,
+            early_stop: false,
+            seed: 2,
+        },
+        objective: &Panics,
+        go_on: &|| true,
+    };
+    search.run(&mut |_| {});
 }
