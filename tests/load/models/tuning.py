@@ -3,10 +3,12 @@
 `make bench-tuning` builds the Rust side and runs this. Both search the same space of boosted
 trees on the training rows for the same objective, on the same cores. Optuna runs at its best
 settings: multivariate TPE, as many jobs as cores with one thread each, folds binned once for
-all trials, a median pruner told of every fold. What each found is measured once more, by folds
+all trials, a median pruner told of every fold. It draws the number of trees as it does the other
+parameters; ours finds it on the way of one fit. What each found is measured once more, by folds
 that neither has seen.
 
-SEEDS=n takes the first n of five seeds, TRIALS=n fewer trials (for a quick look).
+SEEDS=n takes the first n of five seeds, SEED=n that one alone (to measure in pieces), TRIALS=n
+fewer trials (for a quick look).
 """
 
 import collections
@@ -26,6 +28,8 @@ from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedKFold
 
 BINARY = bench.TARGET / "release/bench-tuning"
 SEEDS = range(1, 1 + int(os.environ.get("SEEDS", "5")))
+if "SEED" in os.environ:
+    SEEDS = [int(os.environ["SEED"])]
 TRIALS = int(os.environ.get("TRIALS", "50"))
 FOLDS = 5
 CORES = min(2, len(os.sched_getaffinity(0)))
