@@ -1,10 +1,10 @@
 //! The probability from which a customer is labelled as leaving, and how it was chosen.
 
 mod capacity;
+mod expected_f1;
 mod profit;
 
 use crate::error::InvalidPart;
-use crate::metrics::{MetricError, best_f1_threshold};
 use crate::wire;
 use crate::wire::threshold::Policy;
 
@@ -24,9 +24,9 @@ pub struct Threshold {
 pub enum ThresholdPolicy {
     /// Given as it is.
     Fixed,
-    /// The best F1 on held-out rows.
+    /// The best expected F1 on held-out rows.
     BestF1 {
-        /// F1 reached, 0..1.
+        /// F1 reached by their labels, 0..1.
         f1: f64,
     },
     /// The highest expected profit of making an offer, on held-out rows.
@@ -54,18 +54,6 @@ impl Threshold {
             value,
             policy: ThresholdPolicy::Fixed,
         }
-    }
-
-    /// The threshold with the best F1; of equal ones the highest.
-    ///
-    /// # Errors
-    /// As [`best_f1_threshold`].
-    pub fn best_f1(labels: &[bool], probabilities: &[f64]) -> Result<Self, MetricError> {
-        let best = best_f1_threshold(labels, probabilities)?;
-        Ok(Self {
-            value: best.threshold,
-            policy: ThresholdPolicy::BestF1 { f1: best.f1 },
-        })
     }
 
     pub(crate) fn validate(&self) -> Result<(), InvalidPart> {

@@ -59,7 +59,7 @@ fn policy(policy: ThresholdPolicy) -> String {
     match policy {
         ThresholdPolicy::Fixed => "This threshold was given as it is.".to_owned(),
         ThresholdPolicy::BestF1 { f1 } => format!(
-            "This threshold has the best F1 on training rows held out for that purpose; there F1 is {}.",
+            "This threshold promises the best F1 by the probabilities of training rows held out for that purpose; their labels gave {}.",
             four(f1)
         ),
         ThresholdPolicy::Cost {
