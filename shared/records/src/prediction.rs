@@ -7,6 +7,7 @@
 //! again after a crash), and readers drop repeats.
 
 mod audit;
+mod encoder;
 mod objects;
 mod verify;
 mod window;
@@ -14,20 +15,23 @@ mod window;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::{
-    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    UInt32Array, UInt64Array,
+    Array, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    UInt64Array,
 };
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use bytes::Bytes;
-use holdfast_domain::{CustomerKey, FeatureVector, Generation, ModelName, ModelVersion, Schema};
+use holdfast_domain::{
+    CustomerKey, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Generation, ModelName, ModelVersion, Schema,
+};
 use jiff::Timestamp;
 
 use crate::error::FormatError;
 use crate::features::{self, FeatureReader, UNLISTED};
-use crate::table::{ROW_GROUP_ROWS, TableFormat, column, full_column};
+use crate::table::{TableFormat, column, full_column};
 
 pub use crate::features::UnlistedCategory;
 pub use audit::{AuditReport, FaultKind, LISTED_FAULTS, LogAudit, LogFault, ReplicaSummary, VersionSummary};
+pub use encoder::{Received, SegmentEncoder, StoredPrediction};
 pub use objects::{LogListing, LogObject, SEQUENCE_BLOCK, list_objects, read_object};
 pub use verify::verify_log;
 pub use window::{PredictionFilter, ReadCounts, WindowReader, WindowRequest, WindowRows, read_window};
@@ -111,54 +115,44 @@ pub struct PredictionRecord {
 /// # Errors
 /// [`FormatError::Unstorable`] when a record has a category code that the schema does not list.
 pub fn encode(records: &[PredictionRecord], schema: &Schema) -> Result<Bytes, FormatError> {
-    FORMAT.encode(
-        Arc::clone(&COLUMNS),
-        records.chunks(ROW_GROUP_ROWS).map(|rows| batch(rows, schema)),
-    )
+    let mut encoder = SegmentEncoder::new()?;
+    for record in records {
+        encoder.push(&record.stored(schema)?)?;
+    }
+    encoder.finish()
 }
 
-fn batch(rows: &[PredictionRecord], schema: &Schema) -> Result<RecordBatch, FormatError> {
-    let times = rows.iter().map(|row| row.event_time.as_microsecond());
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.request_id))),
-        Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.row_index))),
-        Arc::new(TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC")),
-        Arc::new(
-            rows.iter()
-                .map(|row| row.customer_key.map(|key| key.0))
-                .collect::<Int64Array>(),
-        ),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.model.as_str()))),
-        Arc::new(UInt32Array::from_iter_values(rows.iter().map(|row| row.version.0))),
-        Arc::new(UInt64Array::from_iter_values(rows.iter().map(|row| row.generation.0))),
-    ];
-    columns.extend(features::columns(
-        rows,
-        |row| &row.features,
-        |row, feature, code| match features::category_name(schema, feature, code)? {
-            Some(name) => Ok(name),
-            None => {
-                let kept = row.unlisted.iter().find(|unlisted| unlisted.feature == feature);
-                Ok(kept.map_or(UNLISTED, |unlisted| unlisted.text.as_str()))
-            }
-        },
-    )?);
-    columns.push(Arc::new(Float64Array::from_iter_values(
-        rows.iter().map(|row| row.score),
-    )));
-    columns.push(Arc::new(
-        rows.iter().map(|row| Some(row.label)).collect::<BooleanArray>(),
-    ));
-    columns.push(Arc::new(Float64Array::from_iter_values(
-        rows.iter().map(|row| row.threshold),
-    )));
-    columns.push(Arc::new(UInt32Array::from_iter_values(
-        rows.iter().map(|row| row.latency_us),
-    )));
-    columns.push(Arc::new(
-        rows.iter().map(|row| row.trace_id.as_deref()).collect::<StringArray>(),
-    ));
-    RecordBatch::try_new(Arc::clone(&COLUMNS), columns).map_err(|error| FormatError::Unstorable(error.to_string()))
+impl PredictionRecord {
+    /// The record as it is stored: categories by their names.
+    fn stored<'a>(&'a self, schema: &'a Schema) -> Result<StoredPrediction<'a>, FormatError> {
+        let mut features = [Received::Missing; FEATURE_COUNT];
+        for (feature, received) in Feature::ALL.into_iter().zip(&mut features) {
+            *received = match (self.features.get(feature), feature.kind()) {
+                (None, _) => Received::Missing,
+                (Some(number), FeatureKind::Numeric) => Received::Number(number),
+                (Some(code), FeatureKind::Categorical) => {
+                    let kept = || self.unlisted.iter().find(|unlisted| unlisted.feature == feature);
+                    let name = features::category_name(schema, feature, code)?;
+                    Received::Category(name.unwrap_or_else(|| kept().map_or(UNLISTED, |unlisted| &unlisted.text)))
+                }
+            };
+        }
+        Ok(StoredPrediction {
+            request_id: &self.request_id,
+            row_index: self.row_index,
+            event_time_us: self.event_time.as_microsecond(),
+            customer_key: self.customer_key.map(|key| key.0),
+            model: self.model.as_str(),
+            version: self.version.0,
+            generation: self.generation.0,
+            features,
+            score: self.score,
+            label: self.label,
+            threshold: self.threshold,
+            latency_us: self.latency_us,
+            trace_id: self.trace_id.as_deref(),
+        })
+    }
 }
 
 /// The records of a segment, in their order.

@@ -18,6 +18,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -95,20 +96,20 @@ impl TableFormat {
         schema: SchemaRef,
         batches: impl Iterator<Item = Result<RecordBatch, FormatError>>,
     ) -> Result<Bytes, FormatError> {
-        let unstorable = |error: parquet::errors::ParquetError| FormatError::Unstorable(error.to_string());
+        let mut encoder = self.encoder(schema)?;
+        for batch in batches {
+            encoder.write(&batch?)?;
+        }
+        encoder.finish()
+    }
+
+    /// A table that is still to be written.
+    pub(crate) fn encoder(&self, schema: SchemaRef) -> Result<TableEncoder, FormatError> {
         let options = ArrowWriterOptions::new()
             .with_properties(self.properties())
             .with_skip_arrow_metadata(true);
-        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(unstorable)?;
-        for batch in batches {
-            writer.write(&batch?).map_err(unstorable)?;
-        }
-        let mut bytes = writer.into_inner().map_err(unstorable)?;
-        let place = checksum_place(&bytes)
-            .ok_or_else(|| FormatError::Unstorable("the footer has no place for the checksum".to_owned()))?;
-        let checksum = Digest::of(&bytes).to_string();
-        bytes[place].copy_from_slice(checksum.as_bytes());
-        Ok(bytes.into())
+        let writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(unstorable)?;
+        Ok(TableEncoder { writer })
     }
 
     /// Checks bytes and opens them for reading.
@@ -145,6 +146,32 @@ impl TableFormat {
             .map_err(FormatError::malformed)?;
         Ok(Table { version, rows, reader })
     }
+}
+
+/// A table that batches are written to.
+pub(crate) struct TableEncoder {
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl TableEncoder {
+    /// Adds a batch, which must have the schema.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), FormatError> {
+        self.writer.write(batch).map_err(unstorable)
+    }
+
+    /// The bytes, sealed.
+    pub(crate) fn finish(self) -> Result<Bytes, FormatError> {
+        let mut bytes = self.writer.into_inner().map_err(unstorable)?;
+        let place = checksum_place(&bytes)
+            .ok_or_else(|| FormatError::Unstorable("the footer has no place for the checksum".to_owned()))?;
+        let checksum = Digest::of(&bytes).to_string();
+        bytes[place].copy_from_slice(checksum.as_bytes());
+        Ok(bytes.into())
+    }
+}
+
+fn unstorable(error: ParquetError) -> FormatError {
+    FormatError::Unstorable(error.to_string())
 }
 
 impl Iterator for Table {

@@ -13,9 +13,10 @@
 //! ```
 
 use holdfast_domain::{
-    CustomerKey, Feature, FeatureKind, FeatureVector, Generation, ModelName, ModelVersion, Schema, UNKNOWN_CATEGORY,
+    CustomerKey, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Generation, ModelName, ModelVersion, Schema,
+    UNKNOWN_CATEGORY,
 };
-use holdfast_records::prediction::{PredictionRecord, UnlistedCategory};
+use holdfast_records::prediction::{PredictionRecord, Received, StoredPrediction, UnlistedCategory};
 use jiff::Timestamp;
 
 const HAS_KEY: u8 = 1;
@@ -91,72 +92,96 @@ fn text(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Reads a record back; `None` for bytes that are none.
-pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Option<PredictionRecord> {
+/// Reads a record as it lies there; `None` for bytes that are none.
+pub(crate) fn view(bytes: &[u8]) -> Option<StoredPrediction<'_>> {
     let mut rest = Bytes(bytes);
     let flags = rest.take(1)?[0];
     let row_index = u32::from_le_bytes(rest.array()?);
-    let event_time = Timestamp::from_microsecond(i64::from_le_bytes(rest.array()?)).ok()?;
+    let event_time_us = i64::from_le_bytes(rest.array()?);
     let customer_key = if flags & HAS_KEY == 0 {
         None
     } else {
-        Some(CustomerKey(i64::from_le_bytes(rest.array()?)))
+        Some(i64::from_le_bytes(rest.array()?))
     };
-    let version = ModelVersion(u32::from_le_bytes(rest.array()?));
-    let generation = Generation(u64::from_le_bytes(rest.array()?));
+    let version = u32::from_le_bytes(rest.array()?);
+    let generation = u64::from_le_bytes(rest.array()?);
     let score = f64::from_le_bytes(rest.array()?);
     let threshold = f64::from_le_bytes(rest.array()?);
     let latency_us = u32::from_le_bytes(rest.array()?);
-    let request_id = rest.text()?.to_owned();
-    let model = ModelName::parse(rest.text()?).ok()?;
+    let request_id = rest.text()?;
+    let model = rest.text()?;
     let trace_id = if flags & HAS_TRACE == 0 {
         None
     } else {
-        Some(rest.text()?.to_owned())
+        Some(rest.text()?)
     };
     let mask = u32::from_le_bytes(rest.array()?);
-    let mut features = FeatureVector::MISSING;
-    let mut unlisted = Vec::new();
-    for feature in Feature::ALL
-        .into_iter()
-        .filter(|feature| mask & 1 << feature.index() != 0)
-    {
-        let value = match feature.kind() {
-            FeatureKind::Numeric => f64::from_le_bytes(rest.array()?),
-            FeatureKind::Categorical => {
-                let name = rest.text()?;
-                match schema.category_code(feature, name) {
-                    #[expect(clippy::cast_precision_loss, reason = "a schema lists a handful of categories")]
-                    Some(code) => code as f64,
-                    None => {
-                        if name != UNLISTED {
-                            unlisted.push(UnlistedCategory {
-                                feature,
-                                text: name.to_owned(),
-                            });
-                        }
-                        UNKNOWN_CATEGORY
-                    }
-                }
-            }
-        };
-        features.set(feature, value);
+    let mut features = [Received::Missing; FEATURE_COUNT];
+    for (feature, received) in Feature::ALL.into_iter().zip(&mut features) {
+        if mask & 1 << feature.index() != 0 {
+            *received = match feature.kind() {
+                FeatureKind::Numeric => Received::Number(f64::from_le_bytes(rest.array()?)),
+                FeatureKind::Categorical => Received::Category(rest.text()?),
+            };
+        }
     }
-    rest.0.is_empty().then_some(PredictionRecord {
+    rest.0.is_empty().then_some(StoredPrediction {
         request_id,
         row_index,
-        event_time,
+        event_time_us,
         customer_key,
         model,
         version,
         generation,
         features,
-        unlisted,
         score,
         label: flags & LABEL != 0,
         threshold,
         latency_us,
         trace_id,
+    })
+}
+
+/// Reads a record back; `None` for bytes that are none.
+pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Option<PredictionRecord> {
+    let stored = view(bytes)?;
+    let mut features = FeatureVector::MISSING;
+    let mut unlisted = Vec::new();
+    for (feature, received) in Feature::ALL.into_iter().zip(stored.features) {
+        let value = match received {
+            Received::Missing => continue,
+            Received::Number(number) => number,
+            Received::Category(name) => match schema.category_code(feature, name) {
+                #[expect(clippy::cast_precision_loss, reason = "a schema lists a handful of categories")]
+                Some(code) => code as f64,
+                None => {
+                    if name != UNLISTED {
+                        unlisted.push(UnlistedCategory {
+                            feature,
+                            text: name.to_owned(),
+                        });
+                    }
+                    UNKNOWN_CATEGORY
+                }
+            },
+        };
+        features.set(feature, value);
+    }
+    Some(PredictionRecord {
+        request_id: stored.request_id.to_owned(),
+        row_index: stored.row_index,
+        event_time: Timestamp::from_microsecond(stored.event_time_us).ok()?,
+        customer_key: stored.customer_key.map(CustomerKey),
+        model: ModelName::parse(stored.model).ok()?,
+        version: ModelVersion(stored.version),
+        generation: Generation(stored.generation),
+        features,
+        unlisted,
+        score: stored.score,
+        label: stored.label,
+        threshold: stored.threshold,
+        latency_us: stored.latency_us,
+        trace_id: stored.trace_id.map(str::to_owned),
     })
 }
 

@@ -6,14 +6,16 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use holdfast_domain::Schema;
-use holdfast_records::prediction::PredictionRecord;
+use holdfast_records::prediction::{PredictionRecord, SegmentEncoder, StoredPrediction};
 use holdfast_records::{FormatError, layout, prediction};
 use holdfast_storage::{BlobStore, Created, Key};
+use jiff::Timestamp;
 
 use super::record;
 use super::segment::{self, HeaderError};
@@ -46,7 +48,7 @@ enum Retry {
 struct Prepared {
     key: Key,
     body: Bytes,
-    records: Vec<PredictionRecord>,
+    records: usize,
     damaged: usize,
 }
 
@@ -126,9 +128,9 @@ impl Uploader {
                 damaged,
             } = prepared;
             match self.store.create(&key, body.clone()).await? {
-                Created::Yes => return self.finish(id, segment, sequence, records.len(), damaged),
-                Created::AlreadyExists if self.is_ours(&key, &body, &records).await? => {
-                    return self.finish(id, segment, sequence, records.len(), damaged);
+                Created::Yes => return self.finish(id, segment, sequence, records, damaged),
+                Created::AlreadyExists if self.is_ours(&key, &body, (sequence, segment.bytes)).await? => {
+                    return self.finish(id, segment, sequence, records, damaged);
                 }
                 Created::AlreadyExists => sequence = self.renumber(id, sequence, &key)?,
             }
@@ -138,22 +140,29 @@ impl Uploader {
     /// Reads and encodes a segment, off the async threads.
     async fn read(&self, sequence: u64, bytes: u64) -> Result<Reading, Retry> {
         let path = segment::path(&self.shared.directory, sequence);
-        let schema = self.schema;
-        let reading = tokio::task::spawn_blocking(move || read_segment(&path, sequence, bytes, schema));
+        let reading = tokio::task::spawn_blocking(move || read_segment(&path, sequence, bytes));
         Ok(reading.await.map_err(|_| Retry::Ending)??)
     }
 
     /// Whether the object under the key holds these very records: an upload whose reply was lost, or whose process died
     /// before it could remove the file. Another build may have written other bytes for the same records.
-    async fn is_ours(&self, key: &Key, body: &Bytes, records: &[PredictionRecord]) -> Result<bool, Retry> {
+    async fn is_ours(&self, key: &Key, body: &Bytes, (sequence, bytes): (u64, u64)) -> Result<bool, Retry> {
         let there = self.store.get(key).await?;
         if there == *body {
             return Ok(true);
         }
-        let (schema, records) = (self.schema, records.to_vec());
-        let comparing =
-            tokio::task::spawn_blocking(move || prediction::decode(there, schema).is_ok_and(|there| there == records));
-        comparing.await.map_err(|_| Retry::Ending)
+        let path = segment::path(&self.shared.directory, sequence);
+        let schema = self.schema;
+        let comparing = tokio::task::spawn_blocking(move || -> io::Result<bool> {
+            let content = read_whole(&path, bytes)?;
+            let Ok(contents) = segment::scan(&content) else {
+                return Ok(false);
+            };
+            let decoded = |frame: &Range<usize>| record::decode(&content[frame.clone()], schema);
+            let records: Vec<PredictionRecord> = contents.frames.iter().filter_map(decoded).collect();
+            Ok(prediction::decode(there, schema).is_ok_and(|there| there == records))
+        });
+        Ok(comparing.await.map_err(|_| Retry::Ending)??)
     }
 
     /// Somebody else's object lies there: the segment gets a number of its own.
@@ -221,40 +230,58 @@ impl Uploader {
     }
 }
 
-fn read_segment(path: &Path, sequence: u64, bytes: u64, schema: &'static Schema) -> io::Result<Reading> {
-    let mut content = match fs::read(path) {
+fn read_segment(path: &Path, sequence: u64, bytes: u64) -> io::Result<Reading> {
+    let content = match read_whole(path, bytes) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Reading::Unusable("its file is gone".to_owned()));
         }
         Err(error) => return Err(error),
     };
-    // What lies behind was refused.
-    content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
     let contents = match segment::scan(&content) {
         Ok(contents) => contents,
         Err(error @ (HeaderError::Torn | HeaderError::Foreign | HeaderError::Newer(_))) => {
             return Ok(Reading::Unusable(error.to_string()));
         }
     };
-    let records: Vec<PredictionRecord> = contents
-        .frames
-        .iter()
-        .filter_map(|frame| record::decode(&content[frame.clone()], schema))
-        .collect();
-    let damaged = contents.damaged + contents.frames.len() - records.len();
-    let Some(first) = records.first() else {
+    let records = || {
+        let views = contents.frames.iter();
+        views.filter_map(|frame| record::view(&content[frame.clone()]))
+    };
+    let count = records().count();
+    let damaged = contents.damaged + contents.frames.len() - count;
+    let Some(first) = records().next() else {
         return Ok(Reading::Nothing { damaged });
     };
-    let key = layout::prediction_key(first.event_time, &contents.replica, sequence);
-    Ok(match prediction::encode(&records, schema) {
+    let Ok(first_time) = Timestamp::from_microsecond(first.event_time_us) else {
+        return Ok(Reading::Unusable(
+            "its first record has no time that there is".to_owned(),
+        ));
+    };
+    let key = layout::prediction_key(first_time, &contents.replica, sequence);
+    Ok(match encoded(records()) {
         Ok(body) => Reading::Ready(Prepared {
             key,
             body,
-            records,
+            records: count,
             damaged,
         }),
         Err(error @ FormatError::Unstorable(_)) => Reading::Unusable(error.to_string()),
         Err(error) => Reading::Unusable(format!("it cannot be encoded: {error}")),
     })
+}
+
+/// The bytes of a segment's file that are whole. What lies behind was refused.
+fn read_whole(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    let mut content = fs::read(path)?;
+    content.truncate(usize::try_from(bytes).unwrap_or(usize::MAX));
+    Ok(content)
+}
+
+fn encoded<'a>(records: impl Iterator<Item = StoredPrediction<'a>>) -> Result<Bytes, FormatError> {
+    let mut encoder = SegmentEncoder::new()?;
+    for record in records {
+        encoder.push(&record)?;
+    }
+    encoder.finish()
 }
