@@ -243,6 +243,7 @@ fn entry(generation: u64, version: u32) -> registry::ChampionEntry {
 pub(crate) fn promote(message: registry::PromoteRequest) -> registry::PromoteResponse {
     registry::PromoteResponse {
         entry: Some(entry(6, message.version)),
+        waiting: None,
     }
 }
 

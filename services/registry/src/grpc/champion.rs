@@ -74,6 +74,7 @@ impl ChampionService for ChampionAdapter {
         self.rollouts.champion_moved(&model).await;
         Ok(Response::new(wire::PromoteResponse {
             entry: Some(entry_out(&stored)),
+            waiting: None,
         }))
     }
 
@@ -271,6 +272,7 @@ fn entry_out(stored: &StoredEntry) -> wire::ChampionEntry {
         evaluation_digest,
         note: entry.reason.note().to_owned(),
         at: Some(time::to_wire(entry.at)),
+        approvers: Vec::new(),
     }
 }
 
