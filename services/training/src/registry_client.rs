@@ -360,6 +360,12 @@ impl Registry for GrpcRegistry {
             async move { client.promote(request).await }
         });
         match answer.await {
+            Ok(wire::PromoteResponse {
+                waiting: Some(waiting), ..
+            }) => Ok(Promotion::Waiting {
+                promotion: waiting.promotion,
+                approvers: waiting.needed,
+            }),
             Ok(answer) => Ok(Promotion::Won(Generation(answer.entry.unwrap_or_default().generation))),
             Err(status) if status.code() == tonic::Code::Aborted => {
                 // A call whose answer was lost has perhaps won: then the champion that is in the way is this very version.
