@@ -157,6 +157,11 @@ prove-swap: build $(NEXTEST_STAMP) ## 100 swaps under load with the registry kil
 prove-log: build .tools/python.stamp $(NEXTEST_STAMP) ## 50 kills under load, a minute without S3, a full spool: what was acknowledged is logged
 	$(PROVE) -E 'test(proofs::log::full)'
 
+.PHONY: prove-champion
+prove-champion: $(NEXTEST_STAMP) ## 1,000 seeded races of 16 writers for the champion's place, with 412, 409, lost replies and late writes; approvals raced
+	$(CARGO) nextest run --locked --package holdfast-records --package holdfast-registry --no-capture \
+	  -E 'test(champion_race) + test(approvals) + test(racing)'
+
 ##@ Tools
 
 .PHONY: tools

@@ -71,6 +71,14 @@ pub(crate) enum Command {
     Promote(commands::promote::PromoteArgs),
     /// Go back to an earlier champion
     Rollback(commands::promote::RollbackArgs),
+    /// Promotions that wait for approvers, and those that did
+    Promotions(commands::promotions::PromotionsArgs),
+    /// Say yes to a promotion
+    Approve(commands::promotions::ApproveArgs),
+    /// Say no to a promotion
+    Reject(commands::promotions::RejectArgs),
+    /// What every replica of inference serves, prepares, or could not load
+    Replicas(commands::replicas::ReplicasArgs),
     /// Who is champion, who was, and by whose word
     #[command(subcommand)]
     Champion(commands::champion::ChampionCommand),

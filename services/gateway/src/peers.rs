@@ -20,6 +20,7 @@ use holdfast_api::open_inference::v2::grpc_inference_service_client::GrpcInferen
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
+use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
@@ -262,6 +263,11 @@ rpcs! { registry, ChampionServiceClient, registry:
     read get_champion(GetChampionRequest) -> GetChampionResponse;
     read list_champions(ListChampionsRequest) -> ListChampionsResponse;
     read list_replicas(ListReplicasRequest) -> ListReplicasResponse;
+}
+
+rpcs! { registry, PromotionServiceClient, registry:
+    write decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;
+    read list_promotions(ListPromotionsRequest) -> ListPromotionsResponse;
 }
 
 rpcs! { registry, RolloutServiceClient, registry:

@@ -113,6 +113,7 @@ impl Registry for RegistryClient {
             reload_ms: state.last_reload.as_secs_f64() * 1_000.0,
             reported_at: None,
             rollout: state.rollout.as_ref().map(grpc::tally_out),
+            ..Default::default()
         };
         let request = wire::ReportReplicaRequest { replica: Some(replica) };
         self.calls.clone().report_replica(request).await.map_err(failed)?;

@@ -4,6 +4,7 @@ use holdfast_chassis::error::{Code, Fault, FieldViolation};
 use holdfast_domain::{Digest, Generation, InvalidId, ModelName, ModelVersion};
 use holdfast_records::champion::ChampionEntry;
 
+use crate::service::approvals::PromotionState;
 use crate::service::tracking::ExperimentBy;
 
 /// The registry's result.
@@ -147,6 +148,65 @@ pub enum Error {
     /// There is no earlier champion to go back to.
     #[error("model {0} has no earlier champion to go back to")]
     NoEarlierChampion(ModelName),
+    /// The version is not proven to load.
+    #[error("version {version} of {model} is not proven to load: {why}")]
+    NotProvenToLoad {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+        /// What was seen of it.
+        why: String,
+    },
+    /// A promotion with approvers must know whose run it is.
+    #[error(
+        "who started the run behind version {version} of {model} is not on record, so nobody can be told apart from them"
+    )]
+    StarterUnknown {
+        /// The model.
+        model: ModelName,
+        /// The version.
+        version: ModelVersion,
+    },
+    /// There is no such promotion.
+    #[error("model {model} has no promotion {promotion}")]
+    NoSuchPromotion {
+        /// The model.
+        model: ModelName,
+        /// The promotion.
+        promotion: u64,
+    },
+    /// The promotion does not wait any more.
+    #[error("promotion {promotion} of {model} {}", state.in_words())]
+    PromotionClosed {
+        /// The model.
+        model: ModelName,
+        /// The promotion.
+        promotion: u64,
+        /// How it stands.
+        state: PromotionState,
+    },
+    /// This person's yes cannot count.
+    #[error("{actor:?} may not approve promotion {promotion}: they {why}")]
+    MayNotApprove {
+        /// The person.
+        actor: String,
+        /// The promotion.
+        promotion: u64,
+        /// What they have to do with it.
+        why: &'static str,
+    },
+    /// This person has said yes.
+    #[error("{actor:?} has approved promotion {promotion} already")]
+    AlreadyApproved {
+        /// The person.
+        actor: String,
+        /// The promotion.
+        promotion: u64,
+    },
+    /// The record of approvals was written by others again and again.
+    #[error("the record of approvals of {0} is written by many at once: try again")]
+    RecordContended(ModelName),
     /// A version can be tried only beside a champion.
     #[error("model {0} has no champion to try a version beside: promote one first")]
     RolloutNeedsChampion(ModelName),
@@ -235,6 +295,13 @@ impl From<Error> for Fault {
             Error::GateRefuses { .. } => fault(Code::FailedPrecondition, "GATE_REFUSES"),
             Error::NeverChampion { .. } => fault(Code::FailedPrecondition, "NEVER_CHAMPION"),
             Error::NoEarlierChampion(_) => fault(Code::FailedPrecondition, "NO_EARLIER_CHAMPION"),
+            Error::NotProvenToLoad { .. } => fault(Code::FailedPrecondition, "NOT_PROVEN_TO_LOAD"),
+            Error::StarterUnknown { .. } => fault(Code::FailedPrecondition, "STARTER_UNKNOWN"),
+            Error::NoSuchPromotion { .. } => fault(Code::NotFound, "NO_SUCH_PROMOTION"),
+            Error::PromotionClosed { .. } => fault(Code::FailedPrecondition, "PROMOTION_CLOSED"),
+            Error::MayNotApprove { .. } => fault(Code::PermissionDenied, "MAY_NOT_APPROVE"),
+            Error::AlreadyApproved { .. } => fault(Code::AlreadyExists, "ALREADY_APPROVED"),
+            Error::RecordContended(_) => fault(Code::Unavailable, "RECORD_CONTENDED"),
             Error::RolloutNeedsChampion(_) => fault(Code::FailedPrecondition, "ROLLOUT_NEEDS_CHAMPION"),
             Error::IsChampion { .. } => fault(Code::FailedPrecondition, "IS_CHAMPION"),
             Error::RolloutRuns { revision, .. } => {

@@ -3,6 +3,7 @@
 mod champion;
 mod convert;
 mod models;
+mod promotion;
 mod rollout;
 mod tracking;
 
@@ -15,6 +16,7 @@ use crate::service::store::PageRequest;
 
 pub(crate) use champion::ChampionAdapter;
 pub(crate) use models::ModelAdapter;
+pub(crate) use promotion::PromotionAdapter;
 pub(crate) use rollout::RolloutAdapter;
 pub(crate) use tracking::TrackingAdapter;
 

@@ -2,7 +2,7 @@
 //!
 //! `service/` is the logic: [`service::tracking`] (runs and what is logged to them), [`service::models`] (versions and
 //! the evidence about them), [`service::gate`] (the policy, a pure function), [`service::champions`] (promotion,
-//! rollback, history, watching, over the champion log in the blob store), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite). `grpc/` is the
+//! rollback, history, watching, over the champion log in the blob store), [`service::approvals`] (promotions that wait for approvers), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite). `grpc/` is the
 //! adapter. Who is champion is in the blob store alone; the database can be lost without losing that.
 
 mod error;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
+use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
 use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
 use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
@@ -25,9 +26,11 @@ use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::{Common, Readiness, Shutdown};
 
 pub use error::{Error, Result};
-pub use settings::{RolloutDefaults, Settings};
+pub use settings::{ApprovalSettings, RolloutDefaults, Settings};
 
+use jiff::SignedDuration;
 use metrics::{Metrics, ModelLabels};
+use service::approvals::Approvals;
 use service::champions::Champions;
 use service::models::Models;
 use service::replicas::Replicas;
@@ -83,7 +86,15 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         settings.gate.clone(),
         metrics.clone(),
     );
-    let champions = Champions::new(blobs.clone(), models.clone(), clock.clone(), metrics.clone());
+    let replicas = Replicas::default();
+    let approvals = Approvals::new(blobs.clone(), clock.clone(), settings.approval.clone());
+    let champions = Champions::new(
+        blobs.clone(),
+        models.clone(),
+        (approvals, replicas.clone()),
+        clock.clone(),
+        metrics.clone(),
+    );
     let rollouts = Rollouts::new(
         blobs,
         (models.clone(), champions.clone()),
@@ -91,22 +102,24 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         metrics.clone(),
         settings.rollout,
     );
-    let replicas = Replicas::default();
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
 
     let limit = settings.server.max_message_bytes;
+    let patience = SignedDuration::from_millis(i64::try_from(settings.replica_silent_after_ms).unwrap_or(i64::MAX));
     let champion_adapter = grpc::ChampionAdapter::new(
         (champions.clone(), rollouts.clone()),
-        replicas.clone(),
+        (replicas.clone(), patience),
         clock,
         shutdown.stopping_token(),
     );
+    let promotion_adapter = grpc::PromotionAdapter::new(champions.clone(), rollouts.clone());
     let rollout_adapter = grpc::RolloutAdapter::new(rollouts.clone(), replicas);
     let server = ServerBuilder::new("registry", &settings.server, shutdown.clone(), registry, readiness)
         .service(TrackingServiceServer::new(grpc::TrackingAdapter::new(tracking)).max_decoding_message_size(limit))
         .service(ModelServiceServer::new(grpc::ModelAdapter::new(models)).max_decoding_message_size(limit))
         .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
+        .service(PromotionServiceServer::new(promotion_adapter).max_decoding_message_size(limit))
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()
@@ -126,7 +139,8 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
     Ok(running)
 }
 
-/// Follows what other registry replicas write to the champion log and to the record of rollouts.
+/// Follows what other registry replicas write to the champion log and to the record of rollouts, and finishes approved
+/// promotions that one of them has left.
 async fn refresh((champions, rollouts): (Champions, Rollouts), metrics: Metrics, every: Duration, shutdown: Shutdown) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -141,6 +155,17 @@ async fn refresh((champions, rollouts): (Champions, Rollouts), metrics: Metrics,
                 error = &error as &dyn std::error::Error,
                 "champion log cannot be read, serving what is known"
             );
+        }
+        match champions.finish_approved().await {
+            Ok(moved) => {
+                for model in moved {
+                    rollouts.champion_moved(&model).await;
+                }
+            }
+            Err(error) => tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "record of approvals cannot be read, approved promotions wait"
+            ),
         }
         if let Err(error) = rollouts.refresh().await {
             tracing::warn!(

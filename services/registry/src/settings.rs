@@ -1,8 +1,10 @@
 //! The section `registry` of the settings.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use holdfast_chassis::settings::{Common, Section, ServerSettings, SettingsViolation};
+use holdfast_domain::ModelName;
 use serde::{Deserialize, Serialize};
 
 use crate::service::gate::GatePolicy;
@@ -21,6 +23,61 @@ pub struct Settings {
     pub gate: GatePolicy,
     /// What a rollout has unless its caller says otherwise.
     pub rollout: RolloutDefaults,
+    /// Who has to agree before a version becomes champion.
+    pub approval: ApprovalSettings,
+    /// After how long without a report a replica counts as silent, in milliseconds.
+    pub replica_silent_after_ms: u64,
+}
+
+/// Most approvers a promotion can need: the two of a four-eyes rule.
+const MOST_APPROVERS: u32 = 2;
+/// Longest time approvers can have, in hours: thirty days.
+const LONGEST_EXPIRY_HOURS: u32 = 720;
+
+/// Who has to agree before a version becomes champion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalSettings {
+    /// How many approvers a promotion needs, 0 to 2; 0: none.
+    pub approvers: u32,
+    /// The same for single models, by name.
+    pub models: BTreeMap<ModelName, u32>,
+    /// How long approvers have, in hours, 1 to 720.
+    pub expires_after_hours: u32,
+}
+
+impl Default for ApprovalSettings {
+    fn default() -> Self {
+        Self {
+            approvers: 0,
+            models: BTreeMap::new(),
+            expires_after_hours: 72,
+        }
+    }
+}
+
+impl ApprovalSettings {
+    /// How many approvers a promotion of this model needs.
+    pub fn needed(&self, model: &ModelName) -> u32 {
+        self.models.get(model).copied().unwrap_or(self.approvers)
+    }
+
+    fn violations(&self) -> Vec<SettingsViolation> {
+        let mut found = Vec::new();
+        let of_model = |(model, number): (&ModelName, &u32)| (format!("models.{model}"), *number);
+        let default = ("approvers".to_owned(), self.approvers);
+        for (key, number) in self.models.iter().map(of_model).chain([default]) {
+            if number > MOST_APPROVERS {
+                let key = format!("registry.approval.{key}");
+                found.push(SettingsViolation::new(key, "must be 0, 1 or 2"));
+            }
+        }
+        if !(1..=LONGEST_EXPIRY_HOURS).contains(&self.expires_after_hours) {
+            let key = "registry.approval.expires_after_hours";
+            found.push(SettingsViolation::new(key, "must be 1 to 720"));
+        }
+        found
+    }
 }
 
 /// What a rollout has unless its caller says otherwise.
@@ -60,6 +117,8 @@ impl Settings {
             refresh_interval_ms: 2_000,
             gate: GatePolicy::default(),
             rollout: RolloutDefaults::default(),
+            approval: ApprovalSettings::default(),
+            replica_silent_after_ms: 60_000,
         }
     }
 }
@@ -118,6 +177,11 @@ impl Section for Settings {
             if !holds {
                 found.push(SettingsViolation::new(format!("registry.rollout.{key}"), message));
             }
+        }
+        found.extend(self.approval.violations());
+        if self.replica_silent_after_ms == 0 {
+            let key = "registry.replica_silent_after_ms";
+            found.push(SettingsViolation::new(key, "must be above 0"));
         }
         if self.refresh_interval_ms == 0 {
             found.push(SettingsViolation::new(

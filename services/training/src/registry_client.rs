@@ -105,6 +105,7 @@ impl GrpcRegistry {
         let create = wire::CreateExperimentRequest {
             name: name.to_owned(),
             tags: Vec::new(),
+            ..Default::default()
         };
         let created = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), create.clone());
@@ -225,6 +226,7 @@ impl Registry for GrpcRegistry {
             name: run.name.clone(),
             tags: tags.collect(),
             run_id: run.id.to_string(),
+            ..Default::default()
         };
         let opened = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), request.clone());
@@ -358,6 +360,12 @@ impl Registry for GrpcRegistry {
             async move { client.promote(request).await }
         });
         match answer.await {
+            Ok(wire::PromoteResponse {
+                waiting: Some(waiting), ..
+            }) => Ok(Promotion::Waiting {
+                promotion: waiting.promotion,
+                approvers: waiting.needed,
+            }),
             Ok(answer) => Ok(Promotion::Won(Generation(answer.entry.unwrap_or_default().generation))),
             Err(status) if status.code() == tonic::Code::Aborted => {
                 // A call whose answer was lost has perhaps won: then the champion that is in the way is this very version.
@@ -379,6 +387,7 @@ fn metrics_out(batch: &Batch) -> Vec<wire::Metric> {
         value,
         measured_at: at,
         step,
+        ..Default::default()
     };
     let plain = batch.metrics.iter().map(|(key, value)| metric(key, *value, 0));
     let steps = batch

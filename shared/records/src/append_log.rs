@@ -5,7 +5,7 @@
 //! entry again. The head is the highest entry that is reached from 1 without a gap. Times never run backwards: an entry is
 //! dated no earlier than the entry before, whatever the writer's clock says.
 //!
-//! The champion log and the record of rollouts are such logs; what an entry says is theirs.
+//! The champion log, the record of rollouts and that of approvals are such logs; what an entry says is theirs.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, FormatError};
-use crate::layout::{Location, champion_key, rollout_key};
+use crate::layout::{Location, approval_key, champion_key, rollout_key};
 use crate::stored::LISTED_AT_ONCE;
 use crate::verify::{self, BreakCause, BrokenChain, Verification};
 
@@ -36,6 +36,8 @@ pub enum LogKind {
     Champion,
     /// Which version is tried beside it.
     Rollout,
+    /// Who asked for a promotion, and who said what to it.
+    Approval,
 }
 
 impl LogKind {
@@ -44,6 +46,7 @@ impl LogKind {
         match self {
             Self::Champion => "champion log",
             Self::Rollout => "record of rollouts",
+            Self::Approval => "record of approvals",
         }
     }
 
@@ -51,7 +54,7 @@ impl LogKind {
     pub const fn place_name(self) -> &'static str {
         match self {
             Self::Champion => "generation",
-            Self::Rollout => "revision",
+            Self::Rollout | Self::Approval => "revision",
         }
     }
 
@@ -59,6 +62,7 @@ impl LogKind {
         match self {
             Self::Champion => format!("champion/{model}"),
             Self::Rollout => format!("rollouts/{model}"),
+            Self::Approval => format!("approvals/{model}"),
         }
     }
 
@@ -66,13 +70,16 @@ impl LogKind {
         match self {
             Self::Champion => champion_key(model, place),
             Self::Rollout => rollout_key(model, place.0),
+            Self::Approval => approval_key(model, place.0),
         }
     }
 
     fn place(self, key: &Key) -> Option<Generation> {
         match (self, Location::parse(key)?) {
             (Self::Champion, Location::Champion(_, generation)) => Some(generation),
-            (Self::Rollout, Location::Rollout(_, revision)) => Some(Generation(revision)),
+            (Self::Rollout, Location::Rollout(_, revision)) | (Self::Approval, Location::Approval(_, revision)) => {
+                Some(Generation(revision))
+            }
             _ => None,
         }
     }
@@ -87,6 +94,14 @@ impl Nonce {
     /// A nonce nobody else has.
     pub fn generate() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// The nonce that belongs to a digest: whoever carries on what a stored object began uses that object's, so that of many
+    /// who do, all write the same entry.
+    pub fn of(digest: &Digest) -> Self {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest.as_bytes()[..16]);
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The nonce of these bytes, for tests and for callers that must find their own attempt again after a restart.

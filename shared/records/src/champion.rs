@@ -24,8 +24,8 @@ pub use crate::append_log::{Appended, LogKind, Nonce, RetryPolicy, StoredEntry};
 pub use crate::verify::{BreakCause, BrokenChain, Verification};
 pub use log::ChampionLog;
 
-/// The format version written today.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format version. Entries without an approval are written as version 1, which readers of before know.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Why the champion changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +63,39 @@ impl ChampionReason {
     }
 }
 
+/// The yes of one person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approver {
+    /// Who.
+    pub actor: String,
+    /// A note in words; may be empty.
+    pub note: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// By whose word a promotion was made that needed approvers.
+///
+/// The words themselves lie in the record of approvals ([`crate::approval`]). The entry names the one that completed the
+/// promotion by its digest, and that one names all before it: who changes a word breaks this chain too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    /// The promotion: the revision of its request in the record of approvals.
+    pub promotion: u64,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// Who started the run that made the version.
+    pub run_started_by: String,
+    /// Who said yes, in the order of their word.
+    pub approvers: Vec<Approver>,
+    /// The revision of the word that completed it.
+    pub completed_revision: u64,
+    /// SHA-256 of the stored bytes of that word.
+    pub completed_digest: Digest,
+}
+
 /// One entry of the log, as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -83,6 +116,9 @@ pub struct ChampionEntry {
     pub actor: String,
     /// Why.
     pub reason: ChampionReason,
+    /// By whose word, where approvers were needed. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// When. Never before the entry before.
     pub at: Timestamp,
     /// The writer's nonce.
@@ -90,6 +126,11 @@ pub struct ChampionEntry {
 }
 
 impl ChampionEntry {
+    /// The version to write an entry with: the oldest that can say what it says.
+    pub(crate) fn version_for(approval: Option<&Approval>) -> u32 {
+        if approval.is_some() { 2 } else { 1 }
+    }
+
     /// The stored bytes.
     ///
     /// # Errors
@@ -104,8 +145,8 @@ impl ChampionEntry {
     /// [`FormatError`] for bytes that are damaged or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<StoredEntry, FormatError> {
         let opened = sealed_json::open(bytes)?;
-        let entry = match opened.version {
-            1 => serde_json::from_value(opened.body).map_err(FormatError::malformed)?,
+        let entry: Self = match opened.version {
+            1 | 2 => serde_json::from_value(opened.body).map_err(FormatError::malformed)?,
             found => {
                 return Err(FormatError::UnsupportedVersion {
                     kind: "champion entry",
@@ -114,6 +155,13 @@ impl ChampionEntry {
                 });
             }
         };
+        if entry.format_version != Self::version_for(entry.approval.as_ref()) {
+            return Err(FormatError::malformed(format!(
+                "an entry of version {} {} an approval",
+                entry.format_version,
+                if entry.approval.is_some() { "has" } else { "lacks" }
+            )));
+        }
         Ok(StoredEntry {
             entry,
             digest: Digest::of(bytes),
@@ -164,6 +212,8 @@ pub struct NewEntry {
     pub actor: String,
     /// Why.
     pub reason: ChampionReason,
+    /// By whose word, where approvers were needed.
+    pub approval: Option<Approval>,
     /// The writer's clock. The entry gets the time of the entry before when that is later.
     pub at: Timestamp,
     /// [`Nonce::generate`], or the nonce of the attempt that this one repeats.

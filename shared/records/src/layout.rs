@@ -6,6 +6,7 @@
 //! models/{model}/{version}/model.hfm  manifest.json
 //! champion/{model}/{generation:020}.json
 //! rollouts/{model}/{revision:020}.json
+//! approvals/{model}/{revision:020}.json
 //! runs/{run_id}/artifacts/…
 //! predictions/date=YYYY-MM-DD/hour=HH/{replica}-{sequence:020}.parquet
 //! shadows/{model}/date=YYYY-MM-DD/hour=HH/{replica}-{sequence:020}.parquet
@@ -160,6 +161,8 @@ pub enum Location {
     Champion(ModelName, Generation),
     /// An entry of a model's record of rollouts, by its revision.
     Rollout(ModelName, u64),
+    /// An entry of a model's record of approvals, by its revision.
+    Approval(ModelName, u64),
     /// A file of a run, by its path within the run.
     RunArtifact(RunId, Key),
     /// A segment of the prediction log: hour of its first record, replica, the replica's number of it.
@@ -218,6 +221,10 @@ impl Location {
                 let revision = number(file.strip_suffix(".json")?, SEQUENCE_DIGITS)?;
                 Location::Rollout(model.parse().ok()?, revision)
             }
+            ["approvals", model, file] => {
+                let revision = number(file.strip_suffix(".json")?, SEQUENCE_DIGITS)?;
+                Location::Approval(model.parse().ok()?, revision)
+            }
             ["runs", run, "artifacts", _, ..] => {
                 let path = key.as_str().splitn(4, '/').nth(3)?;
                 Location::RunArtifact(run.parse().ok()?, Key::parse(path).ok()?)
@@ -249,7 +256,7 @@ impl Location {
         };
         if matches!(
             &location,
-            Location::Champion(_, Generation(0)) | Location::Rollout(_, 0)
+            Location::Champion(_, Generation(0)) | Location::Rollout(_, 0) | Location::Approval(_, 0)
         ) {
             return None;
         }
@@ -270,6 +277,7 @@ impl Location {
             Location::Decision(model, version, digest) => format!("models/{model}/{version}/decisions/{digest}.json"),
             Location::Champion(model, generation) => format!("champion/{model}/{:020}.json", generation.0),
             Location::Rollout(model, revision) => format!("rollouts/{model}/{revision:020}.json"),
+            Location::Approval(model, revision) => format!("approvals/{model}/{revision:020}.json"),
             Location::RunArtifact(run, path) => format!("runs/{run}/artifacts/{}", path.as_str()),
             Location::Prediction(hour, replica, sequence) => {
                 format!("predictions/{}/{replica}-{sequence:020}.parquet", partition_text(*hour))
@@ -353,6 +361,11 @@ pub fn champion_key(model: &ModelName, generation: Generation) -> Key {
 /// Key of an entry of a model's record of rollouts. Revision 0 stands for "none yet" and has no entry.
 pub fn rollout_key(model: &ModelName, revision: u64) -> Key {
     Location::Rollout(model.clone(), revision).certain_key()
+}
+
+/// Key of an entry of a model's record of approvals. Revision 0 stands for "none yet" and has no entry.
+pub fn approval_key(model: &ModelName, revision: u64) -> Key {
+    Location::Approval(model.clone(), revision).certain_key()
 }
 
 /// Key of an object of compared scores. `first_record` is the event time of its first row: the hour partition it lies in.

@@ -1,7 +1,7 @@
 //! What Holdfast stores in the blob store, and how: keys, formats and their versions.
 //!
 //! Every service meets the others' data through this crate: snapshots of customers, model manifests, the champion log, the
-//! record of rollouts, the prediction log, compared scores and outcomes. Three rules hold for all of it.
+//! record of rollouts, the record of approvals, the prediction log, compared scores and outcomes. Three rules hold for all of it.
 //!
 //! * **A key has one spelling.** [`layout`] builds every key and parses it back.
 //! * **A stored object proves itself.** Parquet objects and JSON records carry a SHA-256 over all their other bytes, checked
@@ -12,6 +12,7 @@
 //! Correctness rests on the store's *create if absent* alone; nothing here is ever written over.
 
 mod append_log;
+pub mod approval;
 pub mod champion;
 mod error;
 pub mod evaluation;

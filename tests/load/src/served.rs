@@ -70,6 +70,7 @@ pub async fn crown(data_dir: &Path, artifact: Vec<u8>) -> Result<()> {
         reason: ChampionReason::Override {
             note: "to be measured".to_owned(),
         },
+        approval: None,
         at: Timestamp::now(),
         nonce: Nonce::generate(),
     };

@@ -8,6 +8,8 @@ pub(crate) mod models;
 pub(crate) mod outcomes;
 pub(crate) mod predict;
 pub(crate) mod promote;
+pub(crate) mod promotions;
+pub(crate) mod replicas;
 pub(crate) mod rollout;
 pub(crate) mod runs;
 pub(crate) mod score;
@@ -72,6 +74,10 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Models(args) => models::run(args, &context).await,
         Command::Promote(args) => promote::promote(args, &context).await,
         Command::Rollback(args) => promote::rollback(args, &context).await,
+        Command::Promotions(args) => promotions::list(args, &context).await,
+        Command::Approve(args) => promotions::approve(args, &context).await,
+        Command::Reject(args) => promotions::reject(args, &context).await,
+        Command::Replicas(args) => replicas::run(args, &context).await,
         Command::Champion(command) => champion::run(command, &context).await,
         Command::Rollout(command) => rollout::run(command, &context).await,
         Command::Log(command) => log::run(command, &context).await,

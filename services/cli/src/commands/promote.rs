@@ -1,9 +1,10 @@
-//! `holdfast promote` and `holdfast rollback`: the champion moves.
+//! `holdfast promote` and `holdfast rollback`: the champion moves, or approvers are asked whether it may.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::champion::entry_row;
+use super::promotions::promotions_table;
 use super::{Context, DEFAULT_MODEL};
 use crate::failure::{Failure, Result};
 
@@ -33,6 +34,9 @@ pub(crate) struct PromoteArgs {
     /// Fail if the champion has another generation by now
     #[arg(long, value_name = "N")]
     expected_generation: Option<u64>,
+    /// Who does it, for the record
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
     /// The model
     #[arg(long, default_value = DEFAULT_MODEL, value_name = "NAME")]
     model: String,
@@ -42,12 +46,18 @@ pub(crate) struct PromoteArgs {
 #[derive(Args, Debug)]
 #[command(after_help = ROLLBACK_EXAMPLES)]
 pub(crate) struct RollbackArgs {
+    /// Also to a version that is not proven to load; needs --note
+    #[arg(long)]
+    override_load: bool,
     /// A version that was champion once; without it, the one before this
     #[arg(long, value_name = "VERSION")]
     to: Option<u32>,
     /// Why, in words
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", required_if_eq("override_load", "true"))]
     note: Option<String>,
+    /// Who does it, for the record
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
     /// The model
     #[arg(long, default_value = DEFAULT_MODEL, value_name = "NAME")]
     model: String,
@@ -57,6 +67,7 @@ pub(crate) struct RollbackArgs {
 pub(crate) async fn promote(args: PromoteArgs, context: &Context) -> Result<()> {
     let mut body = Map::from_iter([("override".to_owned(), json!(args.override_gate))]);
     body.extend(args.note.map(|note| ("note".to_owned(), json!(note))));
+    body.extend(args.actor.map(|actor| ("actor".to_owned(), json!(actor))));
     body.extend(
         args.expected_generation
             .map(|generation| ("expected_generation".to_owned(), json!(generation))),
@@ -80,7 +91,8 @@ pub(crate) async fn promote(args: PromoteArgs, context: &Context) -> Result<()> 
 
 /// Runs `rollback`.
 pub(crate) async fn rollback(args: RollbackArgs, context: &Context) -> Result<()> {
-    let mut body = Map::new();
+    let mut body = Map::from_iter([("override_load".to_owned(), json!(args.override_load))]);
+    body.extend(args.actor.map(|actor| ("actor".to_owned(), json!(actor))));
     body.extend(args.to.map(|version| ("to_version".to_owned(), json!(version))));
     body.extend(args.note.map(|note| ("note".to_owned(), json!(note))));
     let answer = context
@@ -95,6 +107,16 @@ pub(crate) async fn rollback(args: RollbackArgs, context: &Context) -> Result<()
 }
 
 fn moved(context: &Context, entry: &Value) -> Result<()> {
+    if entry.get("promotion").is_some() && entry.get("state").is_some() {
+        return context.output.emit(entry, || {
+            format!(
+                "{}\nversion {} waits for approvers: `holdfast approve {}`",
+                promotions_table([entry]),
+                entry["version"],
+                entry["promotion"]
+            )
+        });
+    }
     context.output.emit(entry, || {
         let mut table = super::champion::entries_table();
         table.add_row(entry_row(entry));

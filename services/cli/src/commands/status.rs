@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Context;
 use super::champion::{entries_table, entry_row};
+use super::replicas::replicas_table;
 use super::rollout::rollouts_table;
 use crate::failure::Result;
 use crate::output::{self, cell, moment};
@@ -77,34 +78,7 @@ fn rollout(status: &Value) -> String {
 
 /// What the replicas told the registry.
 fn replicas(status: &Value) -> String {
-    let mut table = output::table([
-        "replica",
-        "version",
-        "generation",
-        "told of",
-        "state",
-        "reload ms",
-        "what went wrong",
-        "heard of",
-    ]);
-    let replicas = status.get("replicas").and_then(Value::as_array);
-    let Some(replicas) = replicas.filter(|replicas| !replicas.is_empty()) else {
-        return String::new();
-    };
-    for replica in replicas {
-        let names = [
-            "replica",
-            "serving_version",
-            "serving_generation",
-            "target_generation",
-            "state",
-            "reload_ms",
-            "message",
-        ];
-        let heard = moment(&part(replica, "reported_at"));
-        table.add_row(names.map(|name| part(replica, name)).into_iter().chain([heard]));
-    }
-    table.to_string()
+    replicas_table(status.get("replicas")).unwrap_or_default()
 }
 
 /// What the replica behind the gateway says of itself, where that adds something.

@@ -236,6 +236,12 @@ fn from_problem(problem: Problem) -> Failure {
         "ROLLOUT_RUNS" => {
             Some("look at it with `holdfast rollout status`, end it with `holdfast rollout end`".to_owned())
         }
+        "NOT_PROVEN_TO_LOAD" => Some(
+            "go to another version with --to, or go there all the same with --override-load --note TEXT".to_owned(),
+        ),
+        "PROMOTION_CLOSED" | "NO_SUCH_PROMOTION" => {
+            Some("see how promotions stand with `holdfast promotions`".to_owned())
+        }
         "WINDOW_TOO_SMALL" => Some("take a longer window, or wait for more predictions".to_owned()),
         "TOO_FEW_OUTCOMES" => Some("import more outcomes with `holdfast outcomes import --source FILE`".to_owned()),
         "REPRODUCTION_AT_WORK" => Some("one version at a time is made again: try again when it is done".to_owned()),

@@ -182,6 +182,8 @@ pub(crate) struct ChampionLog {
     pub(crate) chain_intact: bool,
     #[serde(default)]
     pub(crate) chain_break: Option<String>,
+    #[serde(default)]
+    pub(crate) broken_generation: Option<u64>,
 }
 
 /// The answer to a drift check.

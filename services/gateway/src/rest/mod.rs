@@ -16,6 +16,7 @@ mod models;
 mod open_inference;
 pub mod openapi;
 mod predictions;
+mod promotions;
 mod rollouts;
 mod runs;
 mod snapshots;
@@ -90,6 +91,10 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(models::rollback))
         .routes(routes!(models::champion))
         .routes(routes!(models::champions))
+        .routes(routes!(models::replicas))
+        .routes(routes!(promotions::list))
+        .routes(routes!(promotions::approve))
+        .routes(routes!(promotions::reject))
         .routes(routes!(rollouts::get, rollouts::start, rollouts::end))
         .routes(routes!(rollouts::history))
         .routes(routes!(drift::record_outcomes))

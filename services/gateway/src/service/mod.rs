@@ -9,6 +9,7 @@ pub(crate) mod object;
 pub mod open_inference;
 pub mod outcomes;
 pub mod predictions;
+pub mod promotions;
 pub mod quality;
 pub mod records;
 pub mod replica;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::convert::{counted, finite, names_of, promised, text, time};
+use super::promotions::PromotionRequest;
 use super::quality::GateDecision;
 use super::rollouts::RolloutTally;
 use crate::peers::Peers;
@@ -133,6 +134,21 @@ pub struct ChampionEntry {
     pub note: Option<String>,
     /// When.
     pub at: Option<Timestamp>,
+    /// Who approved it, in the order of their word.
+    pub approvers: Vec<String>,
+    /// The promotion that they approved.
+    pub promotion: Option<u64>,
+    /// SHA-256 of the word that completed it, as stored in the record of approvals.
+    pub approval_digest: Option<String>,
+}
+
+/// How a promotion ended.
+#[derive(Clone, Debug)]
+pub enum Promoted {
+    /// The version is champion.
+    Made(ChampionEntry),
+    /// Approvers have to agree first.
+    Waiting(PromotionRequest),
 }
 
 /// The champion log of a model.
@@ -144,6 +160,15 @@ pub struct ChampionLog {
     pub chain_intact: bool,
     /// Where and how the chain is broken, when it is.
     pub chain_break: Option<String>,
+    /// The generation at fault, when it is.
+    pub broken_generation: Option<u64>,
+}
+
+/// The replicas of inference, by name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Replicas {
+    /// The replicas.
+    pub replicas: Vec<Replica>,
 }
 
 /// What a replica of inference said last.
@@ -165,8 +190,12 @@ pub struct Replica {
     pub message: Option<String>,
     /// Duration of the last prepare-and-swap in milliseconds.
     pub reload_ms: Option<f64>,
+    /// Since when it says the same of what it serves and prepares, as far as the registry has heard.
+    pub since: Option<Timestamp>,
     /// When the registry heard of it last.
     pub reported_at: Option<Timestamp>,
+    /// True when that was longer ago than the settings allow: what it said may no longer hold.
+    pub silent: bool,
     /// What it saw of the rollout it takes part in, or took part in last.
     pub rollout: Option<RolloutTally>,
 }
@@ -197,6 +226,9 @@ pub struct Rollback {
     pub expected_generation: Option<u64>,
     /// A note in words.
     pub note: Option<String>,
+    /// True: also to a version that is not proven to load; needs a note.
+    #[serde(default)]
+    pub override_load: bool,
     /// Who does it, for the record.
     #[schema(min_length = 1)]
     pub actor: Option<String>,
@@ -242,6 +274,9 @@ impl TryFrom<wire::ChampionEntry> for ChampionEntry {
             evaluation_digest: text(wire.evaluation_digest),
             note: text(wire.note),
             at: time(wire.at),
+            approvers: wire.approvers,
+            promotion: counted(wire.promotion),
+            approval_digest: text(wire.approval_digest),
         })
     }
 }
@@ -257,7 +292,9 @@ impl From<wire::Replica> for Replica {
             state: wire.state.into(),
             message: text(wire.message),
             reload_ms: finite(wire.reload_ms).filter(|ms| *ms > 0.0),
+            since: time(wire.since),
             reported_at: time(wire.reported_at),
+            silent: wire.silent,
             rollout: wire.rollout.map(RolloutTally::from),
         }
     }
@@ -322,7 +359,7 @@ pub async fn version(peers: &Peers, model: String, version: u32) -> Result<Model
 ///
 /// # Errors
 /// The registry's; `ABORTED` with the current champion when another writer was first.
-pub async fn promote(peers: &Peers, model: String, version: u32, wanted: Promotion) -> Result<ChampionEntry, Fault> {
+pub async fn promote(peers: &Peers, model: String, version: u32, wanted: Promotion) -> Result<Promoted, Fault> {
     let message = wire::PromoteRequest {
         model,
         version,
@@ -331,7 +368,11 @@ pub async fn promote(peers: &Peers, model: String, version: u32, wanted: Promoti
         note: wanted.note.unwrap_or_default(),
         override_gate: wanted.override_gate,
     };
-    promised(peers.promote(message).await?.entry, "the entry")?.try_into()
+    let answer = peers.promote(message).await?;
+    match answer.waiting {
+        Some(waiting) => Ok(Promoted::Waiting(waiting.try_into()?)),
+        None => Ok(Promoted::Made(promised(answer.entry, "the entry")?.try_into()?)),
+    }
 }
 
 /// Makes an earlier champion champion again.
@@ -345,6 +386,7 @@ pub async fn rollback(peers: &Peers, model: String, wanted: Rollback) -> Result<
         expected_generation: wanted.expected_generation,
         actor: wanted.actor.unwrap_or_else(|| super::ACTOR.to_owned()),
         note: wanted.note.unwrap_or_default(),
+        override_load: wanted.override_load,
     };
     promised(peers.rollback(message).await?.entry, "the entry")?.try_into()
 }
@@ -375,6 +417,7 @@ pub async fn champions(peers: &Peers, model: String) -> Result<ChampionLog, Faul
             .collect::<Result<_, _>>()?,
         chain_intact: answer.chain_intact,
         chain_break: text(answer.chain_break),
+        broken_generation: counted(answer.broken_generation),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod evidence;
 mod open_inference;
+mod promotions;
 mod rollouts;
 
 use holdfast_api::common::v1::ModelRef;
@@ -18,6 +19,7 @@ pub(crate) use evidence::{get_evaluation_file, get_model_card, list_evaluation_f
 pub(crate) use open_inference::{
     PROBABILITY, model_infer, model_metadata, model_ready, repository_index, server_live, server_metadata, server_ready,
 };
+pub(crate) use promotions::{decide_promotion, list_promotions};
 pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";
@@ -241,8 +243,16 @@ fn entry(generation: u64, version: u32) -> registry::ChampionEntry {
 }
 
 pub(crate) fn promote(message: registry::PromoteRequest) -> registry::PromoteResponse {
+    // Version 9 is one that needs approvers.
+    if message.version == 9 {
+        return registry::PromoteResponse {
+            entry: None,
+            waiting: Some(promotions::waiting()),
+        };
+    }
     registry::PromoteResponse {
         entry: Some(entry(6, message.version)),
+        waiting: None,
     }
 }
 
@@ -265,7 +275,7 @@ pub(crate) fn list_champions(_: registry::ListChampionsRequest) -> registry::Lis
     registry::ListChampionsResponse {
         entries,
         chain_intact: true,
-        chain_break: String::new(),
+        ..Default::default()
     }
 }
 

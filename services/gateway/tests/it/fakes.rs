@@ -19,6 +19,7 @@ use holdfast_api::open_inference::v2::grpc_inference_service_server::{
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
+use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
 use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::import_snapshot_request::Part;
@@ -90,6 +91,7 @@ impl Fakes {
             .add_service(GrpcInferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
+            .add_service(PromotionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
             .add_service(TrainingServiceServer::new(self.clone()))
             .add_service(MonitoringServiceServer::new(self.clone()))
@@ -255,6 +257,10 @@ unary! {
                 Err(Status::unimplemented("inference's business"))
             }
         }
+    }
+    registry::PromotionService {
+        decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;
+        list_promotions(ListPromotionsRequest) -> ListPromotionsResponse;
     }
     registry::RolloutService {
         start_rollout(StartRolloutRequest) -> StartRolloutResponse;

@@ -16,6 +16,7 @@ mod open_inference;
 mod openapi;
 mod predictions;
 mod process;
+mod promotions;
 mod rollouts;
 mod stack;
 mod status;

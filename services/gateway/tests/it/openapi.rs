@@ -39,7 +39,10 @@ async fn the_served_description_is_the_committed_one() {
 async fn every_documented_route_is_there() {
     let stack = Stack::start().await;
     for (method, route) in openapi::routes(&description()) {
-        let path = route.replace("{version}", "1").replace(['{', '}'], "");
+        let path = route
+            .replace("{version}", "1")
+            .replace("{promotion}", "1")
+            .replace(['{', '}'], "");
         let answer = stack
             .client
             .request(method.clone(), stack.url(&path))
@@ -104,6 +107,10 @@ async fn every_route_is_documented() {
         "POST /api/v1/models/{model}/rollback",
         "GET /api/v1/models/{model}/champion",
         "GET /api/v1/models/{model}/champions",
+        "GET /api/v1/models/{model}/replicas",
+        "GET /api/v1/models/{model}/promotions",
+        "POST /api/v1/models/{model}/promotions/{promotion}/approve",
+        "POST /api/v1/models/{model}/promotions/{promotion}/reject",
         "GET /api/v1/models/{model}/rollout",
         "POST /api/v1/models/{model}/rollout",
         "DELETE /api/v1/models/{model}/rollout",

@@ -199,6 +199,7 @@ impl Sandbox {
             artifact_digest: digest,
             actor: "ada".to_owned(),
             reason: ChampionReason::Override { note: String::new() },
+            approval: None,
             at: noon(),
             nonce: Nonce::generate(),
         };

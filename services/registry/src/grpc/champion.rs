@@ -9,17 +9,19 @@ use holdfast_api::registry::v1::champion_service_server::ChampionService;
 use holdfast_api::time;
 use holdfast_chassis::clock::Clock;
 use holdfast_domain::{Generation, ModelVersion};
-use holdfast_records::champion::{ChampionReason, StoredEntry, Verification};
+use holdfast_records::champion::{ChampionReason, StoredEntry};
 use holdfast_records::layout;
+use jiff::SignedDuration;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::promotion::promotion_out;
 use super::rollout::{rollout_out, tally_in, tally_out};
 use super::{model_name, status, violation};
-use crate::service::champions::{Champions, GateRule, Move};
-use crate::service::replicas::{Replica, ReplicaState, Replicas};
+use crate::service::champions::{Champions, GateRule, LoadRule, Move, Promoted};
+use crate::service::replicas::{Presence, Replica, ReplicaState, Replicas};
 use crate::service::rollouts::{Rollouts, State};
 
 /// `ChampionService` over [`Champions`], the [`Rollouts`] beside them, and [`Replicas`].
@@ -28,6 +30,8 @@ pub(crate) struct ChampionAdapter {
     champions: Champions,
     rollouts: Rollouts,
     replicas: Replicas,
+    /// How long a replica may be silent.
+    patience: SignedDuration,
     clock: Arc<dyn Clock>,
     /// Ends every watch when the service drains.
     draining: CancellationToken,
@@ -37,7 +41,7 @@ impl ChampionAdapter {
     /// The adapter; watches end when `draining` is cancelled.
     pub(crate) fn new(
         (champions, rollouts): (Champions, Rollouts),
-        replicas: Replicas,
+        (replicas, patience): (Replicas, SignedDuration),
         clock: Arc<dyn Clock>,
         draining: CancellationToken,
     ) -> Self {
@@ -45,6 +49,7 @@ impl ChampionAdapter {
             champions,
             rollouts,
             replicas,
+            patience,
             clock,
             draining,
         }
@@ -66,14 +71,23 @@ impl ChampionService for ChampionAdapter {
             actor: request.actor,
             note: request.note,
         };
-        let stored = self
+        let promoted = self
             .champions
             .promote(&model, ModelVersion(request.version), rule, by)
             .await
             .map_err(status)?;
-        self.rollouts.champion_moved(&model).await;
-        Ok(Response::new(wire::PromoteResponse {
-            entry: Some(entry_out(&stored)),
+        Ok(Response::new(match promoted {
+            Promoted::Made(stored) => {
+                self.rollouts.champion_moved(&model).await;
+                wire::PromoteResponse {
+                    entry: Some(entry_out(&stored)),
+                    waiting: None,
+                }
+            }
+            Promoted::Waiting(promotion) => wire::PromoteResponse {
+                entry: None,
+                waiting: Some(promotion_out(*promotion)),
+            },
         }))
     }
 
@@ -89,7 +103,12 @@ impl ChampionService for ChampionAdapter {
             actor: request.actor,
             note: request.note,
         };
-        let stored = self.champions.rollback(&model, to, by).await.map_err(status)?;
+        let rule = if request.override_load {
+            LoadRule::Override
+        } else {
+            LoadRule::Proven
+        };
+        let stored = self.champions.rollback(&model, to, rule, by).await.map_err(status)?;
         self.rollouts.champion_moved(&model).await;
         Ok(Response::new(wire::RollbackResponse {
             entry: Some(entry_out(&stored)),
@@ -120,15 +139,13 @@ impl ChampionService for ChampionAdapter {
         request: Request<wire::ListChampionsRequest>,
     ) -> Result<Response<wire::ListChampionsResponse>, Status> {
         let model = model_name(&request.into_inner().model)?;
-        let (entries, verdict) = self.champions.history(&model).await.map_err(status)?;
-        let chain_break = match verdict {
-            Verification::Intact { .. } => String::new(),
-            Verification::Broken(broken) => broken.to_string(),
-        };
+        let history = self.champions.history(&model).await.map_err(status)?;
+        let broken = history.broken.as_ref();
         Ok(Response::new(wire::ListChampionsResponse {
-            entries: entries.iter().map(entry_out).collect(),
-            chain_intact: chain_break.is_empty(),
-            chain_break,
+            entries: history.entries.iter().map(entry_out).collect(),
+            chain_intact: broken.is_none(),
+            chain_break: broken.map(|found| found.what.clone()).unwrap_or_default(),
+            broken_generation: broken.map_or(0, |found| found.generation.0),
         }))
     }
 
@@ -178,6 +195,7 @@ impl ChampionService for ChampionAdapter {
         if let Some(tally) = &tally {
             self.rollouts.heard(&model, &replica.replica, tally).await;
         }
+        let now = self.clock.now();
         self.replicas.report(Replica {
             model,
             replica: replica.replica,
@@ -187,7 +205,8 @@ impl ChampionService for ChampionAdapter {
             message: replica.message,
             reload_ms: replica.reload_ms,
             rollout: tally,
-            reported_at: self.clock.now(),
+            since: now,
+            reported_at: now,
         });
         Ok(Response::new(wire::ReportReplicaResponse {}))
     }
@@ -197,7 +216,14 @@ impl ChampionService for ChampionAdapter {
         request: Request<wire::ListReplicasRequest>,
     ) -> Result<Response<wire::ListReplicasResponse>, Status> {
         let model = model_name(&request.into_inner().model)?;
-        let replicas = self.replicas.of(&model).into_iter().map(replica_out);
+        let now = self.clock.now();
+        let replicas = self.replicas.of(&model).into_iter().map(|replica| {
+            let silent = replica.presence(now, self.patience) == Presence::Silent;
+            wire::Replica {
+                silent,
+                ..replica_out(replica)
+            }
+        });
         Ok(Response::new(wire::ListReplicasResponse {
             replicas: replicas.collect(),
         }))
@@ -271,6 +297,18 @@ fn entry_out(stored: &StoredEntry) -> wire::ChampionEntry {
         evaluation_digest,
         note: entry.reason.note().to_owned(),
         at: Some(time::to_wire(entry.at)),
+        approvers: entry
+            .approval
+            .iter()
+            .flat_map(|approval| &approval.approvers)
+            .map(|approver| approver.actor.clone())
+            .collect(),
+        promotion: entry.approval.as_ref().map_or(0, |approval| approval.promotion),
+        approval_digest: entry
+            .approval
+            .as_ref()
+            .map(|approval| approval.completed_digest.to_string())
+            .unwrap_or_default(),
     }
 }
 
@@ -291,5 +329,7 @@ fn replica_out(replica: Replica) -> wire::Replica {
         reload_ms: replica.reload_ms,
         reported_at: Some(time::to_wire(replica.reported_at)),
         rollout: replica.rollout.as_ref().map(tally_out),
+        since: Some(time::to_wire(replica.since)),
+        silent: false,
     }
 }

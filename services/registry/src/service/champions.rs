@@ -1,5 +1,8 @@
 //! Promotion, rollback, history and watching, over the champion log in the blob store.
 
+mod approved;
+mod proof;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,8 +13,10 @@ use holdfast_storage::BlobStore;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::approvals::{Approvals, Asked, Candidate, Promotion};
 use super::gate::GateDecision;
 use super::models::{Models, VersionRecord};
+use super::replicas::Replicas;
 use crate::error::{Error, Result, Violation};
 use crate::metrics::{Metrics, MoveLabels, MoveOutcome, MoveReason};
 
@@ -22,6 +27,42 @@ pub enum GateRule {
     Decision,
     /// A person's word, with a note.
     Override,
+}
+
+/// Whether a rollback needs a version that is proven to load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadRule {
+    /// Replicas have served it, or its golden rows score as recorded; and no replica failed to load it last.
+    Proven,
+    /// A person's word, with a note.
+    Override,
+}
+
+/// How a promotion ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Promoted {
+    /// It is in the champion log.
+    Made(Box<StoredEntry>),
+    /// Approvers have to be asked.
+    Waiting(Box<Promotion>),
+}
+
+/// The whole champion log of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Oldest first, up to the first that is broken.
+    pub entries: Vec<StoredEntry>,
+    /// What is broken first, if something is.
+    pub broken: Option<Break>,
+}
+
+/// Where a champion log is broken, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Break {
+    /// The generation at fault.
+    pub generation: Generation,
+    /// What differs, as a sentence that names the model and the generation.
+    pub what: String,
 }
 
 /// What a promotion or rollback is made with.
@@ -42,6 +83,8 @@ type State = Option<Arc<StoredEntry>>;
 pub struct Champions {
     blobs: Arc<dyn BlobStore>,
     models: Models,
+    approvals: Approvals,
+    replicas: Replicas,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     /// One channel for each model that is watched or moved; its value is the newest entry known here.
@@ -49,11 +92,19 @@ pub struct Champions {
 }
 
 impl Champions {
-    /// Champions in `blobs`, of versions in `models`.
-    pub fn new(blobs: Arc<dyn BlobStore>, models: Models, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+    /// Champions in `blobs`, of versions in `models`; what replicas said about loading them is in `replicas`.
+    pub fn new(
+        blobs: Arc<dyn BlobStore>,
+        models: Models,
+        (approvals, replicas): (Approvals, Replicas),
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             blobs,
             models,
+            approvals,
+            replicas,
             clock,
             metrics,
             channels: Arc::default(),
@@ -64,17 +115,17 @@ impl Champions {
         ChampionLog::new(self.blobs.clone(), model.clone())
     }
 
-    /// Makes a version champion.
+    /// Makes a version champion, or asks the approvers if the model has some. An override of the gate needs them too.
     ///
     /// # Errors
-    /// [`Error::VersionNotReady`], [`Error::GateRefuses`], [`Error::LostRace`]; the stores'.
+    /// [`Error::VersionNotReady`], [`Error::GateRefuses`], [`Error::LostRace`], [`Error::StarterUnknown`]; the stores'.
     pub async fn promote(
         &self,
         model: &ModelName,
         version: ModelVersion,
         rule: GateRule,
         by: Move,
-    ) -> Result<StoredEntry> {
+    ) -> Result<Promoted> {
         check_actor(&by)?;
         let record = self.models.version(model, version).await?;
         let artifact_digest = record.id()?.artifact_digest;
@@ -101,17 +152,45 @@ impl Champions {
                 }
             }
         };
-        self.append(model, expected, version, artifact_digest, by.actor, reason)
-            .await
+        if self.approvals.needed(model) > 0 {
+            let candidate = Candidate {
+                version,
+                artifact_digest,
+                expected,
+                run_started_by: self.models.run_started_by(&record).await?,
+            };
+            let note = reason.note().to_owned();
+            let asked = Asked {
+                candidate,
+                reason,
+                actor: by.actor,
+                note,
+            };
+            let waiting = self.approvals.ask(model, asked).await?;
+            return Ok(Promoted::Waiting(Box::new(waiting)));
+        }
+        let entry = self.new_entry((version, artifact_digest), by.actor, reason);
+        Ok(Promoted::Made(Box::new(self.append(model, expected, entry).await?)))
     }
 
-    /// Makes an earlier champion champion again: `to`, or the one before the one in force.
+    /// Makes an earlier champion champion again: `to`, or the one before the one in force. It needs no approvers: going back
+    /// to what served before must not wait for anybody.
     ///
     /// # Errors
     /// [`Error::NoChampion`], [`Error::NeverChampion`], [`Error::NoEarlierChampion`], [`Error::ArtifactMissing`],
-    /// [`Error::ArtifactDigest`], [`Error::LostRace`]; the stores'.
-    pub async fn rollback(&self, model: &ModelName, to: Option<ModelVersion>, by: Move) -> Result<StoredEntry> {
+    /// [`Error::ArtifactDigest`], [`Error::NotProvenToLoad`], [`Error::LostRace`]; the stores'.
+    pub async fn rollback(
+        &self,
+        model: &ModelName,
+        to: Option<ModelVersion>,
+        rule: LoadRule,
+        by: Move,
+    ) -> Result<StoredEntry> {
         check_actor(&by)?;
+        if rule == LoadRule::Override && by.note.trim().is_empty() {
+            let why = "a rollback to a version that is not proven to load needs a note that says why";
+            return Err(Violation::new("note", "required", why).into());
+        }
         let history = self.log(model).history().await?;
         let head = history.last().ok_or_else(|| Error::NoChampion(model.clone()))?;
         let expected = expected(&by, Some(head))?;
@@ -131,32 +210,38 @@ impl Champions {
                 .ok_or_else(|| Error::NoEarlierChampion(model.clone()))?,
         };
         let (version, digest) = (target.entry.version, target.entry.artifact_digest);
-        self.models.check_artifact(model, version, digest).await?;
+        let artifact = self.models.artifact(model, version, digest).await?;
+        if rule == LoadRule::Proven {
+            self.proven_to_load(model, version, &history, artifact).await?;
+        }
         let reason = ChampionReason::Rollback { note: by.note };
-        self.append(model, expected, version, digest, by.actor, reason).await
+        let entry = self.new_entry((version, digest), by.actor, reason);
+        self.append(model, expected, entry).await
     }
 
-    async fn append(
+    fn new_entry(
         &self,
-        model: &ModelName,
-        expected: Generation,
-        version: ModelVersion,
-        artifact_digest: Digest,
+        (version, artifact_digest): (ModelVersion, Digest),
         actor: String,
         reason: ChampionReason,
-    ) -> Result<StoredEntry> {
-        let label = match &reason {
-            ChampionReason::Promotion { .. } => MoveReason::Promotion,
-            ChampionReason::Rollback { .. } => MoveReason::Rollback,
-            ChampionReason::Override { .. } => MoveReason::Override,
-        };
-        let entry = NewEntry {
+    ) -> NewEntry {
+        NewEntry {
             version,
             artifact_digest,
             actor,
             reason,
+            approval: None,
             at: self.clock.now(),
             nonce: Nonce::generate(),
+        }
+    }
+
+    async fn append(&self, model: &ModelName, expected: Generation, entry: NewEntry) -> Result<StoredEntry> {
+        let version = entry.version;
+        let label = match &entry.reason {
+            ChampionReason::Promotion { .. } => MoveReason::Promotion,
+            ChampionReason::Rollback { .. } => MoveReason::Rollback,
+            ChampionReason::Override { .. } => MoveReason::Override,
         };
         let count = |outcome| {
             self.metrics
@@ -200,24 +285,31 @@ impl Champions {
         found.ok_or_else(|| Error::NoChampion(model.clone()))
     }
 
-    /// The whole log, oldest first, and the verdict on its chain. A broken chain answers the entries before the break.
+    /// The whole log, oldest first, and the verdict on its chain and on the words of approvers that it names. A broken log
+    /// answers the entries before the break.
     ///
     /// # Errors
     /// The blob store's.
-    pub async fn history(&self, model: &ModelName) -> Result<(Vec<StoredEntry>, Verification)> {
+    pub async fn history(&self, model: &ModelName) -> Result<History> {
         let log = self.log(model);
-        let verdict = log.verify().await?;
-        let entries = match &verdict {
-            Verification::Intact { .. } => log.history().await?,
-            Verification::Broken(chain) => {
-                let mut before = Vec::new();
-                for generation in 1..chain.generation.0 {
-                    before.push(log.entry(Generation(generation)).await?);
-                }
-                before
+        match log.verify().await? {
+            Verification::Intact { .. } => {
+                let entries = log.history().await?;
+                let broken = self.unapproved(model, &entries).await?;
+                Ok(History { entries, broken })
             }
-        };
-        Ok((entries, verdict))
+            Verification::Broken(chain) => {
+                let mut entries = Vec::new();
+                for generation in 1..chain.generation.0 {
+                    entries.push(log.entry(Generation(generation)).await?);
+                }
+                let broken = Some(Break {
+                    generation: chain.generation,
+                    what: chain.to_string(),
+                });
+                Ok(History { entries, broken })
+            }
+        }
     }
 
     /// The champion as it changes. The receiver holds the state of now; a later value always has a higher generation.

@@ -1,5 +1,6 @@
 //! The registry's logic. No tonic, no SQL and no S3 in its signatures.
 
+pub mod approvals;
 pub mod champions;
 pub mod gate;
 pub mod models;

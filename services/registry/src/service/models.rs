@@ -197,6 +197,34 @@ impl Models {
         self.store.finish_version(model, version, &facts).await
     }
 
+    /// Who started the run that made a version: the run's own word, or who asked for the version.
+    ///
+    /// # Errors
+    /// [`Error::StarterUnknown`] when neither is on record; the database's.
+    pub async fn run_started_by(&self, record: &VersionRecord) -> Result<String> {
+        let run = match self.store.run(&record.run_id).await {
+            Ok(run) => Some(run),
+            Err(Error::NoSuchRun(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let tag = |key: &str| {
+            let run = run.as_ref()?;
+            run.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.clone())
+        };
+        [
+            tag("holdfast.requested_by"),
+            tag("mlflow.user"),
+            Some(record.created_by.clone()),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|name| !name.trim().is_empty())
+        .ok_or_else(|| Error::StarterUnknown {
+            model: record.model.clone(),
+            version: record.version,
+        })
+    }
+
     /// Size in bytes of an artefact that has the digest claimed.
     pub(crate) async fn check_artifact(
         &self,
@@ -204,6 +232,12 @@ impl Models {
         version: ModelVersion,
         claimed: Digest,
     ) -> Result<u64> {
+        let artifact = self.artifact(model, version, claimed).await?;
+        Ok(artifact.len() as u64)
+    }
+
+    /// An artefact that has the digest claimed.
+    pub(crate) async fn artifact(&self, model: &ModelName, version: ModelVersion, claimed: Digest) -> Result<Bytes> {
         let key = layout::model_key(model, version);
         let bytes = match self.blobs.get(&key).await {
             Ok(bytes) => bytes,
@@ -212,7 +246,7 @@ impl Models {
         };
         let found = Digest::of(&bytes);
         if found == claimed {
-            return Ok(bytes.len() as u64);
+            return Ok(bytes);
         }
         Err(Error::ArtifactDigest {
             key: key.to_string(),

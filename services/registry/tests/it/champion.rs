@@ -17,6 +17,7 @@ fn rollback(to_version: u32) -> wire::RollbackRequest {
         expected_generation: None,
         actor: "ada".to_owned(),
         note: "back".to_owned(),
+        override_load: false,
     }
 }
 
@@ -25,6 +26,60 @@ fn watch() -> wire::WatchChampionRequest {
         model: MODEL.to_owned(),
         replica: "inference-0".to_owned(),
     }
+}
+
+/// A replica says what it serves, as generation and version, and what it was told of.
+async fn report(registry: &mut Registry, state: wire::ReplicaState, (generation, version): (u64, u32), target: u64) {
+    let replica = wire::Replica {
+        replica: "inference-0".to_owned(),
+        model: MODEL.to_owned(),
+        serving_generation: generation,
+        serving_version: version,
+        target_generation: target,
+        state: state.into(),
+        message: "out of memory".to_owned(),
+        ..Default::default()
+    };
+    let report = wire::ReportReplicaRequest { replica: Some(replica) };
+    registry.champions.report_replica(report).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_version_that_a_replica_could_not_load_is_no_way_back_unless_somebody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut registry = Registry::start(dir.path()).await;
+    registry.ready_version(b"one").await;
+    registry.ready_version(b"two").await;
+    registry.crown(1).await;
+    report(&mut registry, wire::ReplicaState::LoadFailed, (0, 0), 1).await;
+    registry.crown(2).await;
+    let refused = registry.champions.rollback(rollback(1)).await.unwrap_err();
+    assert_eq!(reason(&refused), "NOT_PROVEN_TO_LOAD");
+    assert!(refused.message().contains("inference-0") && refused.message().contains("out of memory"));
+    let mute = wire::RollbackRequest {
+        override_load: true,
+        note: String::new(),
+        ..rollback(1)
+    };
+    let refused = registry.champions.rollback(mute).await.unwrap_err();
+    assert_eq!(violated(&refused), [("note".to_owned(), "required".to_owned())]);
+    let meant = wire::RollbackRequest {
+        override_load: true,
+        ..rollback(1)
+    };
+    assert_eq!(
+        registry
+            .champions
+            .rollback(meant)
+            .await
+            .unwrap()
+            .into_inner()
+            .entry
+            .unwrap()
+            .generation,
+        3
+    );
+    registry.stop().await;
 }
 
 async fn history(registry: &mut Registry) -> wire::ListChampionsResponse {
@@ -84,6 +139,13 @@ async fn rollback_moves_the_log_forward_to_a_version_that_was_champion() {
         "NO_EARLIER_CHAMPION"
     );
     registry.crown(2).await;
+    let unproven = registry.champions.rollback(rollback(1)).await.unwrap_err();
+    assert_eq!(
+        reason(&unproven),
+        "NOT_PROVEN_TO_LOAD",
+        "nobody has served it, and its bytes are no model"
+    );
+    report(&mut registry, wire::ReplicaState::Serving, (1, 1), 1).await;
     let never = registry.champions.rollback(rollback(3)).await.unwrap_err();
     assert_eq!(reason(&never), "NEVER_CHAMPION");
     let entry = registry

@@ -1,6 +1,7 @@
 //! The registry through its real gRPC clients.
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod approvals;
 mod champion;
 mod gate;
 mod models;

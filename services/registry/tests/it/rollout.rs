@@ -314,7 +314,8 @@ async fn a_change_of_champion_ends_the_rollout_and_says_why() {
         to_version: 2,
         expected_generation: None,
         actor: "ada".to_owned(),
-        note: String::new(),
+        note: "its bytes are no model".to_owned(),
+        override_load: true,
     };
     registry.champions.rollback(rollback).await.unwrap();
     assert_eq!(registry.ended().await.0, RolloutEndReason::ChampionReplaced);
@@ -334,6 +335,7 @@ async fn a_rollout_that_a_dead_registry_left_beside_an_old_champion_is_ended_by_
         artifact_digest: head.artifact_digest,
         actor: "ada".to_owned(),
         reason: head.reason,
+        approval: None,
         at: head.at,
         nonce: holdfast_records::champion::Nonce::generate(),
     };

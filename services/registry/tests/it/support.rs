@@ -8,6 +8,7 @@ use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
+use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_chassis::settings::{Common, SettingsSources, load};
@@ -24,6 +25,7 @@ pub(crate) struct Registry {
     pub(crate) tracking: TrackingServiceClient<Channel>,
     pub(crate) models: ModelServiceClient<Channel>,
     pub(crate) champions: ChampionServiceClient<Channel>,
+    pub(crate) promotions: PromotionServiceClient<Channel>,
     pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
@@ -43,10 +45,15 @@ pub(crate) fn settings(dir: &Path) -> (Common, Settings) {
 
 impl Registry {
     pub(crate) async fn start(dir: &Path) -> Self {
-        let (common, settings) = settings(dir);
+        let (_, settings) = settings(dir);
+        Self::start_with(dir, settings).await
+    }
+
+    pub(crate) async fn start_with(dir: &Path, own: Settings) -> Self {
+        let (common, _) = settings(dir);
         let blobs = common.blob_store.open(dir).await.unwrap();
         let shutdown = Shutdown::new("registry test");
-        let running = start(common, settings, shutdown.clone()).await.unwrap();
+        let running = start(common, own, shutdown.clone()).await.unwrap();
         let channel = Channel::from_shared(format!("http://{}", running.grpc))
             .unwrap()
             .connect()
@@ -56,6 +63,7 @@ impl Registry {
             tracking: TrackingServiceClient::new(channel.clone()),
             models: ModelServiceClient::new(channel.clone()),
             champions: ChampionServiceClient::new(channel.clone()),
+            promotions: PromotionServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel),
             blobs,
             running,

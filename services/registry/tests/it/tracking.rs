@@ -10,6 +10,7 @@ async fn experiment(registry: &mut Registry, name: &str) -> wire::Experiment {
     let request = wire::CreateExperimentRequest {
         name: name.to_owned(),
         tags: Vec::new(),
+        ..Default::default()
     };
     registry
         .tracking
@@ -45,6 +46,7 @@ fn metric(key: &str, value: f64, step: i64) -> wire::Metric {
             nanos: 0,
         }),
         step,
+        ..Default::default()
     }
 }
 
@@ -63,6 +65,7 @@ async fn a_name_is_taken_once() {
     let again = wire::CreateExperimentRequest {
         name: "churn".to_owned(),
         tags: Vec::new(),
+        ..Default::default()
     };
     let refused = registry.tracking.create_experiment(again).await.unwrap_err();
     assert_eq!(
@@ -127,6 +130,7 @@ async fn what_is_logged_reads_back_after_a_restart() {
     let request = wire::GetMetricHistoryRequest {
         run_id: opened.run_id,
         key: "loss".to_owned(),
+        ..Default::default()
     };
     let history = registry
         .tracking

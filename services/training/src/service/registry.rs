@@ -238,6 +238,13 @@ pub struct RunFacts {
 pub enum Promotion {
     /// The version is champion under this generation.
     Won(Generation),
+    /// Approvers have to agree first.
+    Waiting {
+        /// The promotion they decide about.
+        promotion: u64,
+        /// How many have to say yes.
+        approvers: u32,
+    },
     /// Another writer was first.
     LostRace,
 }

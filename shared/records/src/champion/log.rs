@@ -6,7 +6,7 @@ use holdfast_domain::{Generation, ModelName};
 use holdfast_storage::BlobStore;
 use jiff::Timestamp;
 
-use super::{Appended, ChampionEntry, FORMAT_VERSION, NewEntry, RetryPolicy, StoredEntry, Verification};
+use super::{Appended, ChampionEntry, NewEntry, RetryPolicy, StoredEntry, Verification};
 use crate::append_log::AppendLog;
 use crate::error::Error;
 
@@ -106,7 +106,7 @@ impl ChampionLog {
         let model = self.model().clone();
         let append = self.0.append(expected, new.nonce, |place| {
             Some(ChampionEntry {
-                format_version: FORMAT_VERSION,
+                format_version: ChampionEntry::version_for(new.approval.as_ref()),
                 generation: place.place,
                 model,
                 version: new.version,
@@ -114,6 +114,7 @@ impl ChampionLog {
                 previous_digest: place.previous_digest(),
                 actor: new.actor,
                 reason: new.reason,
+                approval: new.approval,
                 at: place.dated(new.at),
                 nonce: new.nonce,
             })

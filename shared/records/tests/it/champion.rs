@@ -330,10 +330,10 @@ async fn every_other_way_to_break_the_chain_is_named() {
     assert!(matches!(broken_at(&log).await, (3, BreakCause::TimeWentBack { .. })));
 
     store
-        .put(&key(3), forge(third, |entry| entry.format_version = 2))
+        .put(&key(3), forge(third, |entry| entry.format_version = 3))
         .await
         .unwrap();
-    assert!(matches!(broken_at(&log).await, (3, BreakCause::Undecodable(why)) if why.contains("format version 2")));
+    assert!(matches!(broken_at(&log).await, (3, BreakCause::Undecodable(why)) if why.contains("format version 3")));
 
     store.put(&key(3), Bytes::from_static(b"{}")).await.unwrap();
     assert!(matches!(broken_at(&log).await, (3, BreakCause::Undecodable(_))));

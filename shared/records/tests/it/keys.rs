@@ -33,6 +33,7 @@ fn any_location() -> impl Strategy<Value = Location> {
         )),
         (named.clone(), 1_u64..).prop_map(|(model, place)| Location::Champion(model, Generation(place))),
         (named.clone(), 1_u64..).prop_map(|(model, revision)| Location::Rollout(model, revision)),
+        (named.clone(), 1_u64..).prop_map(|(model, revision)| Location::Approval(model, revision)),
         (named.clone(), any_time(), slug.clone(), any::<u64>()).prop_map(|(model, at, replica, number)| {
             Location::Shadow(model, PartitionHour::of(at), replica, number)
         }),
@@ -59,7 +60,7 @@ proptest! {
 
     #[test]
     fn any_key_that_parses_is_the_key_of_what_it_parses_to(
-        text in "(datasets|models|champion|rollouts|runs|predictions|shadows|outcomes|reports|scores)(/[a-z0-9=.-]{1,9}){1,4}"
+        text in "(datasets|models|champion|rollouts|approvals|runs|predictions|shadows|outcomes|reports|scores)(/[a-z0-9=.-]{1,9}){1,4}"
     ) {
         let parsed = Key::parse(text).ok().and_then(|key| Some((Location::parse(&key)?, key)));
         if let Some((location, key)) = parsed {
@@ -113,6 +114,10 @@ fn keys_are_spelled_as_the_design_says() {
             "rollouts/churn/00000000000000000012.json".to_owned(),
         ),
         (
+            layout::approval_key(&model(), 12),
+            "approvals/churn/00000000000000000012.json".to_owned(),
+        ),
+        (
             layout::shadow_key(&model(), at, &Slug::parse("inference-0").unwrap(), 41),
             "shadows/churn/date=2026-11-23/hour=09/inference-0-00000000000000000041.parquet".to_owned(),
         ),
@@ -150,6 +155,8 @@ fn other_spellings_are_not_of_this_layout() {
         "champion/churn/+0000000000000000012.json".to_owned(),
         "rollouts/churn/12.json".to_owned(),
         "rollouts/churn/00000000000000000000.json".to_owned(),
+        "approvals/churn/12.json".to_owned(),
+        "approvals/churn/00000000000000000000.json".to_owned(),
         "shadows/churn/date=2026-11-23/hour=9/a-00000000000000000041.parquet".to_owned(),
         "shadows/date=2026-11-23/hour=09/a-00000000000000000041.parquet".to_owned(),
         "runs/0193a1b2-c3d4-7e5f-8a6b-0123456789ab/artifacts".to_owned(),

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use holdfast_domain::{Digest, Generation, ModelVersion, RunId};
-use holdfast_records::champion::{self, ChampionEntry, ChampionReason, Nonce};
+use holdfast_records::approval::{self, ApprovalEntry, Request, Statement, Verdict};
+use holdfast_records::champion::{self, Approval, Approver, ChampionEntry, ChampionReason, Nonce};
 use holdfast_records::evaluation::{self, Evaluation};
 use holdfast_records::model_manifest::{self, ModelManifest};
 use holdfast_records::rollout::{self, Change, RolloutEntry};
@@ -50,8 +51,63 @@ fn champion_entry() -> ChampionEntry {
             run_id: Some(run_id()),
             note: "better by 0.004, \"paired\" – é".to_owned(),
         },
+        approval: None,
         at: time("2026-11-23T09:59:59.123456789Z"),
         nonce: Nonce::from_bytes(*b"0123456789abcdef"),
+    }
+}
+
+fn approved_champion_entry() -> ChampionEntry {
+    ChampionEntry {
+        format_version: 2,
+        approval: Some(Approval {
+            promotion: 4,
+            requested_by: "training".to_owned(),
+            run_started_by: "ada".to_owned(),
+            approvers: vec![Approver {
+                actor: "grace".to_owned(),
+                note: "looked at the slices – é".to_owned(),
+                at: time("2026-11-23T09:59:58Z"),
+            }],
+            completed_revision: 5,
+            completed_digest: Digest::of(b"word"),
+        }),
+        ..champion_entry()
+    }
+}
+
+fn approval_request() -> ApprovalEntry {
+    ApprovalEntry {
+        format_version: 1,
+        revision: 4,
+        model: model(),
+        statement: Statement::Request(Request {
+            version: ModelVersion(3),
+            artifact_digest: Digest::of(b"artefact"),
+            expected_generation: Generation(1),
+            reason: champion_entry().reason,
+            run_started_by: "ada".to_owned(),
+            needed: 2,
+            expires_at: time("2026-11-26T09:59:59Z"),
+        }),
+        previous_digest: Some(Digest::of(b"previous")),
+        actor: "training".to_owned(),
+        note: "accepted by the gate".to_owned(),
+        at: time("2026-11-23T09:59:59.123456789Z"),
+        nonce: Nonce::from_bytes(*b"0123456789abcdef"),
+    }
+}
+
+fn approval_word() -> ApprovalEntry {
+    ApprovalEntry {
+        revision: 5,
+        statement: Statement::Word {
+            promotion: 4,
+            verdict: Verdict::Rejected,
+        },
+        actor: "grace".to_owned(),
+        note: "the slices \"by income\" – é".to_owned(),
+        ..approval_request()
     }
 }
 
@@ -141,6 +197,41 @@ fn a_champion_entry_of_version_1_is_read_and_written_to_the_same_bytes() {
     let bytes = sample("champion.v1.json");
     assert_eq!(ChampionEntry::decode(&bytes).unwrap().entry, champion_entry());
     assert_eq!(champion_entry().encode().unwrap(), bytes);
+}
+
+#[test]
+fn a_champion_entry_of_version_2_is_read_and_written_to_the_same_bytes() {
+    let bytes = sample("champion.v2.json");
+    assert_eq!(ChampionEntry::decode(&bytes).unwrap().entry, approved_champion_entry());
+    assert_eq!(approved_champion_entry().encode().unwrap(), bytes);
+}
+
+#[test]
+fn a_champion_entry_has_an_approval_from_version_2_on_and_not_before() {
+    for entry in [
+        ChampionEntry {
+            format_version: 1,
+            ..approved_champion_entry()
+        },
+        ChampionEntry {
+            format_version: 2,
+            ..champion_entry()
+        },
+    ] {
+        assert!(ChampionEntry::decode(&entry.encode().unwrap()).is_err());
+    }
+}
+
+#[test]
+fn approval_entries_of_version_1_are_read_and_written_to_the_same_bytes() {
+    for (name, entry) in [
+        ("approval_request.v1.json", approval_request()),
+        ("approval_word.v1.json", approval_word()),
+    ] {
+        let bytes = sample(name);
+        assert_eq!(ApprovalEntry::decode(&bytes).unwrap(), entry);
+        assert_eq!(entry.encode().unwrap(), bytes);
+    }
 }
 
 #[test]
@@ -255,7 +346,15 @@ async fn missing_samples_are_written() {
         ),
         (
             format!("champion.v{}.json", champion::FORMAT_VERSION),
-            champion_entry().encode().unwrap(),
+            approved_champion_entry().encode().unwrap(),
+        ),
+        (
+            format!("approval_request.v{}.json", approval::FORMAT_VERSION),
+            approval_request().encode().unwrap(),
+        ),
+        (
+            format!("approval_word.v{}.json", approval::FORMAT_VERSION),
+            approval_word().encode().unwrap(),
         ),
         (
             format!("model_manifest.v{}.json", model_manifest::FORMAT_VERSION),

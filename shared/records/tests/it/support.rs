@@ -145,6 +145,7 @@ pub(crate) fn new_entry(version: u32, at: &str, nonce: u8) -> NewEntry {
         reason: ChampionReason::Override {
             note: format!("try {version}"),
         },
+        approval: None,
         at: time(at),
         nonce: Nonce::from_bytes([nonce; 16]),
     }

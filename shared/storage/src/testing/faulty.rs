@@ -19,6 +19,11 @@ pub enum Fault {
     LoseReply,
     /// The request is lost: nothing is done, and the caller gets the same errors as with [`Fault::LoseReply`].
     LoseRequest,
+    /// Writers in conflict (409 on S3): a create fails with [`Error::Contended`], another call as refused; nothing is done.
+    Conflict,
+    /// The caller gets the same errors as with [`Fault::LoseReply`], and a create arrives all the same, but only before the
+    /// call that comes so many calls later, counted from 1, or by [`FaultyStore::land`]. Another call is lost.
+    ArriveLate(usize),
     /// The call waits, before anything is done, until [`Held::release`].
     Hold(Held),
 }
@@ -147,6 +152,16 @@ pub struct FaultyStore {
 struct State {
     faults: Vec<(Trigger, Fault)>,
     calls: Vec<(Operation, String)>,
+    struck: usize,
+    late: Vec<Late>,
+}
+
+/// A create that is still on its way.
+#[derive(Debug)]
+struct Late {
+    calls_left: usize,
+    key: Key,
+    body: Bytes,
 }
 
 impl FaultyStore {
@@ -180,6 +195,30 @@ impl FaultyStore {
         self.state().faults.clear();
     }
 
+    /// Lets every create that is on its way arrive now, and answers how many did.
+    pub async fn land(&self) -> usize {
+        let late: Vec<Late> = self.state().late.drain(..).collect();
+        for create in &late {
+            // Whether it was the first is lost with its reply.
+            drop(self.inner.create(&create.key, create.body.clone()).await);
+        }
+        late.len()
+    }
+
+    /// Lets those arrive whose time has come.
+    async fn land_due(&self) {
+        let due: Vec<Late> = {
+            let mut state = self.state();
+            for create in &mut state.late {
+                create.calls_left = create.calls_left.saturating_sub(1);
+            }
+            state.late.extract_if(.., |create| create.calls_left == 0).collect()
+        };
+        for create in due {
+            drop(self.inner.create(&create.key, create.body).await);
+        }
+    }
+
     /// How many calls of this kind came in, struck ones included.
     pub fn calls(&self, operation: Operation) -> usize {
         self.state()
@@ -187,6 +226,11 @@ impl FaultyStore {
             .iter()
             .filter(|(called, _)| *called == operation)
             .count()
+    }
+
+    /// How many calls a fault has struck.
+    pub fn struck_calls(&self) -> usize {
+        self.state().struck
     }
 
     /// The calls in order, with their key or prefix.
@@ -201,10 +245,12 @@ impl FaultyStore {
     fn strike(&self, operation: Operation, target: &str) -> Option<Fault> {
         let mut state = self.state();
         state.calls.push((operation, target.to_owned()));
-        state
+        let fault = state
             .faults
             .iter_mut()
-            .find_map(|(trigger, fault)| trigger.strikes(operation, target).then(|| fault.clone()))
+            .find_map(|(trigger, fault)| trigger.strikes(operation, target).then(|| fault.clone()));
+        state.struck += usize::from(fault.is_some());
+        fault
     }
 
     async fn call<T>(
@@ -213,9 +259,23 @@ impl FaultyStore {
         target: &str,
         work: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
-        match self.strike(operation, target) {
+        self.land_due().await;
+        Self::struck(self.strike(operation, target), operation, target, work).await
+    }
+
+    async fn struck<T>(
+        fault: Option<Fault>,
+        operation: Operation,
+        target: &str,
+        work: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match fault {
             None => work.await,
-            Some(Fault::Refuse) => Err(Error::Backend {
+            Some(Fault::Conflict) if operation == Operation::Create => Err(Error::Contended {
+                key: Key::parse(target).expect("a create has a key"),
+                attempts: 1,
+            }),
+            Some(Fault::Refuse | Fault::Conflict) => Err(Error::Backend {
                 operation,
                 target: target.to_owned(),
                 retryable: true,
@@ -226,7 +286,7 @@ impl FaultyStore {
                 drop(work.await);
                 Err(lost(operation, target))
             }
-            Some(Fault::LoseRequest) => Err(lost(operation, target)),
+            Some(Fault::LoseRequest | Fault::ArriveLate(_)) => Err(lost(operation, target)),
             Some(Fault::Hold(held)) => {
                 held.pass().await;
                 work.await
@@ -255,8 +315,22 @@ fn lost(operation: Operation, target: &str) -> Error {
 #[async_trait]
 impl BlobStore for FaultyStore {
     async fn create(&self, key: &Key, body: Bytes) -> Result<Created> {
-        self.call(Operation::Create, key.as_str(), self.inner.create(key, body))
-            .await
+        self.land_due().await;
+        match self.strike(Operation::Create, key.as_str()) {
+            Some(Fault::ArriveLate(calls_left)) => {
+                let late = Late {
+                    calls_left,
+                    key: key.clone(),
+                    body,
+                };
+                self.state().late.push(late);
+                Err(lost(Operation::Create, key.as_str()))
+            }
+            fault => {
+                let create = self.inner.create(key, body);
+                Self::struck(fault, Operation::Create, key.as_str(), create).await
+            }
+        }
     }
 
     async fn put(&self, key: &Key, body: Bytes) -> Result<()> {

@@ -85,6 +85,7 @@ impl Sandbox {
             reason: ChampionReason::Override {
                 note: "test".to_owned(),
             },
+            approval: None,
             at: Timestamp::UNIX_EPOCH,
             nonce: Nonce::generate(),
         };

@@ -160,16 +160,19 @@ pub(super) async fn gate(
     }
     let message = conclude(job, id, &decision, promotion).await?;
     let result = job.result();
-    let tags: BTreeMap<String, String> = [
+    let tags = [
         ("holdfast.version", id.version.to_string()),
         ("holdfast.accepted", result.accepted.to_string()),
         ("holdfast.promoted", result.promoted.to_string()),
     ]
-    .map(|(key, value)| (key.to_owned(), value))
-    .into();
+    .map(|(key, value)| (key.to_owned(), value));
+    let waits = match promotion {
+        Some(Promotion::Waiting { promotion, .. }) => Some(("holdfast.promotion".to_owned(), promotion.to_string())),
+        _ => None,
+    };
     let batch = Batch {
         metrics: measured_again,
-        tags,
+        tags: tags.into_iter().chain(waits).collect(),
         at: job.parts.clock.now(),
         ..Batch::default()
     };
@@ -218,6 +221,10 @@ async fn conclude(
             })
             .await?;
             format!("version {version} is champion, generation {generation}")
+        }
+        Some(Promotion::Waiting { promotion, approvers }) => {
+            let people = if approvers == 1 { "approver" } else { "approvers" };
+            format!("version {version} is accepted and waits for {approvers} {people}: promotion {promotion}")
         }
         Some(Promotion::LostRace) => {
             // It is still good; whoever wants it can promote it by hand.

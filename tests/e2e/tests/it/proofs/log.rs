@@ -225,6 +225,7 @@ async fn crown(store: &Arc<dyn BlobStore>) {
         reason: ChampionReason::Override {
             note: "test".to_owned(),
         },
+        approval: None,
         at: Timestamp::UNIX_EPOCH,
         nonce: Nonce::generate(),
     };
