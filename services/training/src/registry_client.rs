@@ -105,7 +105,6 @@ impl GrpcRegistry {
         let create = wire::CreateExperimentRequest {
             name: name.to_owned(),
             tags: Vec::new(),
-            ..Default::default()
         };
         let created = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), create.clone());
@@ -226,7 +225,6 @@ impl Registry for GrpcRegistry {
             name: run.name.clone(),
             tags: tags.collect(),
             run_id: run.id.to_string(),
-            ..Default::default()
         };
         let opened = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), request.clone());
@@ -387,7 +385,6 @@ fn metrics_out(batch: &Batch) -> Vec<wire::Metric> {
         value,
         measured_at: at,
         step,
-        ..Default::default()
     };
     let plain = batch.metrics.iter().map(|(key, value)| metric(key, *value, 0));
     let steps = batch

@@ -170,6 +170,7 @@ impl TableEncoder {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
 fn unstorable(error: ParquetError) -> FormatError {
     FormatError::Unstorable(error.to_string())
 }

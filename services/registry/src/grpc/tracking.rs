@@ -174,106 +174,7 @@ impl TrackingService for TrackingAdapter {
             .map_err(status)?;
         Ok(Response::new(wire::GetMetricHistoryResponse {
             metrics: metrics.into_iter().map(metric_out).collect(),
-            ..Default::default()
         }))
-    }
-
-    async fn search_experiments(
-        &self,
-        _: Request<wire::SearchExperimentsRequest>,
-    ) -> Result<Response<wire::SearchExperimentsResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn update_experiment(
-        &self,
-        _: Request<wire::UpdateExperimentRequest>,
-    ) -> Result<Response<wire::UpdateExperimentResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn delete_experiment(
-        &self,
-        _: Request<wire::DeleteExperimentRequest>,
-    ) -> Result<Response<wire::DeleteExperimentResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn restore_experiment(
-        &self,
-        _: Request<wire::RestoreExperimentRequest>,
-    ) -> Result<Response<wire::RestoreExperimentResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn set_experiment_tag(
-        &self,
-        _: Request<wire::SetExperimentTagRequest>,
-    ) -> Result<Response<wire::SetExperimentTagResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn delete_experiment_tag(
-        &self,
-        _: Request<wire::DeleteExperimentTagRequest>,
-    ) -> Result<Response<wire::DeleteExperimentTagResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn search_datasets(
-        &self,
-        _: Request<wire::SearchDatasetsRequest>,
-    ) -> Result<Response<wire::SearchDatasetsResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn search_runs(
-        &self,
-        _: Request<wire::SearchRunsRequest>,
-    ) -> Result<Response<wire::SearchRunsResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn delete_run(
-        &self,
-        _: Request<wire::DeleteRunRequest>,
-    ) -> Result<Response<wire::DeleteRunResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn restore_run(
-        &self,
-        _: Request<wire::RestoreRunRequest>,
-    ) -> Result<Response<wire::RestoreRunResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn delete_run_tag(
-        &self,
-        _: Request<wire::DeleteRunTagRequest>,
-    ) -> Result<Response<wire::DeleteRunTagResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn log_inputs(
-        &self,
-        _: Request<wire::LogInputsRequest>,
-    ) -> Result<Response<wire::LogInputsResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn log_outputs(
-        &self,
-        _: Request<wire::LogOutputsRequest>,
-    ) -> Result<Response<wire::LogOutputsResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
-    }
-
-    async fn get_metric_history_interval(
-        &self,
-        _: Request<wire::GetMetricHistoryIntervalRequest>,
-    ) -> Result<Response<wire::GetMetricHistoryIntervalResponse>, Status> {
-        Err(Status::unimplemented("to be written"))
     }
 }
 
@@ -321,7 +222,6 @@ fn experiment_out(experiment: Experiment) -> wire::Experiment {
         lifecycle_stage: lifecycle_out(experiment.lifecycle),
         created_at: Some(time::to_wire(experiment.created_at)),
         tags: experiment.tags.into_iter().map(tag_out).collect(),
-        ..Default::default()
     }
 }
 
@@ -331,7 +231,6 @@ fn metric_out(metric: Metric) -> wire::Metric {
         value: metric.value,
         measured_at: Some(time::to_wire(metric.measured_at)),
         step: metric.step,
-        ..Default::default()
     }
 }
 
@@ -351,7 +250,6 @@ fn run_out(run: Run) -> wire::Run {
         params: params.collect(),
         metrics: run.metrics.into_iter().map(metric_out).collect(),
         tags: run.tags.into_iter().map(tag_out).collect(),
-        ..Default::default()
     }
 }
 

@@ -10,7 +10,6 @@ async fn experiment(registry: &mut Registry, name: &str) -> wire::Experiment {
     let request = wire::CreateExperimentRequest {
         name: name.to_owned(),
         tags: Vec::new(),
-        ..Default::default()
     };
     registry
         .tracking
@@ -46,7 +45,6 @@ fn metric(key: &str, value: f64, step: i64) -> wire::Metric {
             nanos: 0,
         }),
         step,
-        ..Default::default()
     }
 }
 
@@ -65,7 +63,6 @@ async fn a_name_is_taken_once() {
     let again = wire::CreateExperimentRequest {
         name: "churn".to_owned(),
         tags: Vec::new(),
-        ..Default::default()
     };
     let refused = registry.tracking.create_experiment(again).await.unwrap_err();
     assert_eq!(
@@ -130,7 +127,6 @@ async fn what_is_logged_reads_back_after_a_restart() {
     let request = wire::GetMetricHistoryRequest {
         run_id: opened.run_id,
         key: "loss".to_owned(),
-        ..Default::default()
     };
     let history = registry
         .tracking
