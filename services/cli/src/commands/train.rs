@@ -144,7 +144,10 @@ pub(crate) fn people(run: &Run, result: &RunResult) -> String {
             "version {version} is champion, generation {}",
             result.generation.unwrap_or_default()
         ),
-        (true, false) => format!("version {version} is accepted and not promoted: holdfast promote {version}"),
+        (true, false) => format!(
+            "version {version} is accepted and not champion: `holdfast promotions` shows whether it waits for approvers, \
+             `holdfast promote {version}` promotes it"
+        ),
         (false, _) => format!("version {version} is rejected: {}", result.failed_checks.join("; ")),
     };
     format!("{steps}\n{metrics}\n{verdict}")
