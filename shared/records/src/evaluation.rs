@@ -368,15 +368,7 @@ impl Evaluation {
     /// # Errors
     /// [`FormatError`] when the bytes are damaged, no evaluation, or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let opened = sealed_json::open(bytes)?;
-        match opened.version {
-            1 => serde_json::from_value(opened.body).map_err(FormatError::malformed),
-            found => Err(FormatError::UnsupportedVersion {
-                kind: "evaluation",
-                found,
-                newest: FORMAT_VERSION,
-            }),
-        }
+        sealed_json::decode(bytes, "evaluation", FORMAT_VERSION)
     }
 }
 

@@ -61,15 +61,7 @@ impl ModelManifest {
     /// # Errors
     /// [`FormatError`] for bytes that are damaged or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let opened = sealed_json::open(bytes)?;
-        match opened.version {
-            1 => serde_json::from_value(opened.body).map_err(FormatError::malformed),
-            found => Err(FormatError::UnsupportedVersion {
-                kind: "model manifest",
-                found,
-                newest: FORMAT_VERSION,
-            }),
-        }
+        sealed_json::decode(bytes, "model manifest", FORMAT_VERSION)
     }
 }
 

@@ -155,15 +155,7 @@ impl RolloutEntry {
     /// # Errors
     /// [`FormatError`] for bytes that are damaged or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
-        let opened = sealed_json::open(bytes)?;
-        match opened.version {
-            1 => serde_json::from_value(opened.body).map_err(FormatError::malformed),
-            found => Err(FormatError::UnsupportedVersion {
-                kind: "rollout entry",
-                found,
-                newest: FORMAT_VERSION,
-            }),
-        }
+        sealed_json::decode(bytes, "rollout entry", FORMAT_VERSION)
     }
 
     /// What it starts, if it starts something.

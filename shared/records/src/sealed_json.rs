@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use holdfast_domain::Digest;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::FormatError;
@@ -57,6 +58,19 @@ pub(crate) fn open(bytes: &[u8]) -> Result<Opened, FormatError> {
         version,
         body: Value::Object(members),
     })
+}
+
+/// The record in stored bytes, of a kind that has one format version so far.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], kind: &'static str, version: u32) -> Result<T, FormatError> {
+    let opened = open(bytes)?;
+    if opened.version != version {
+        return Err(FormatError::UnsupportedVersion {
+            kind,
+            found: opened.version,
+            newest: version,
+        });
+    }
+    serde_json::from_value(opened.body).map_err(FormatError::malformed)
 }
 
 fn checksum_of(members: &Map<String, Value>) -> Digest {

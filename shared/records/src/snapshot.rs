@@ -206,15 +206,7 @@ pub async fn read_manifest(store: &dyn BlobStore, digest: &Digest) -> Result<Sna
 /// # Errors
 /// [`FormatError`] for bytes that are damaged or of a newer version.
 pub fn decode_manifest(bytes: &[u8]) -> Result<SnapshotManifest, FormatError> {
-    let opened = sealed_json::open(bytes)?;
-    match opened.version {
-        1 => serde_json::from_value(opened.body).map_err(FormatError::malformed),
-        found => Err(FormatError::UnsupportedVersion {
-            kind: "snapshot manifest",
-            found,
-            newest: MANIFEST_VERSION,
-        }),
-    }
+    sealed_json::decode(bytes, "snapshot manifest", MANIFEST_VERSION)
 }
 
 /// A snapshot with its rows. The bytes are checked against the digest first.
