@@ -22,6 +22,7 @@ pub mod model_file;
 pub mod model_manifest;
 pub mod outcome;
 pub mod prediction;
+mod revision_log;
 pub mod rollout;
 mod sealed_json;
 pub mod shadow;

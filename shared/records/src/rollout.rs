@@ -7,16 +7,14 @@
 //! A rollout never says who is champion. It names the generation of the champion that it is tried beside, and under another
 //! champion it does not run, whether or not somebody has come round to ending it.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use holdfast_domain::{Digest, Generation, ModelName, ModelVersion};
-use holdfast_storage::BlobStore;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::append_log::{AppendLog, LogEntry};
+use crate::append_log::LogEntry;
 use crate::error::{Error, FormatError};
+use crate::revision_log::RevisionLog;
 use crate::sealed_json;
 
 pub use crate::append_log::{LogKind, Nonce, RetryPolicy};
@@ -214,60 +212,10 @@ pub struct NewEntry {
     pub nonce: Nonce,
 }
 
-/// A model's record of rollouts in a blob store. Cheap to clone; any number of processes may hold one.
-#[derive(Clone, Debug)]
-pub struct RolloutLog(AppendLog<RolloutEntry>);
+/// A model's record of rollouts in a blob store.
+pub type RolloutLog = RevisionLog<RolloutEntry>;
 
 impl RolloutLog {
-    /// The record of `model`.
-    pub fn new(store: Arc<dyn BlobStore>, model: ModelName) -> Self {
-        Self(AppendLog::new(store, model))
-    }
-
-    /// The same record with another patience.
-    #[must_use]
-    pub fn with_retry(self, retry: RetryPolicy) -> Self {
-        Self(self.0.with_retry(retry))
-    }
-
-    /// The model.
-    pub fn model(&self) -> &ModelName {
-        self.0.model()
-    }
-
-    /// The newest entry if it is above revision `known`, which was there once; 0 asks for whatever is newest. The listing
-    /// starts behind `known`, and nothing is read when nothing is new.
-    ///
-    /// # Errors
-    /// [`Error::BrokenChain`] when that entry is damaged; the store's.
-    pub async fn head_after(&self, known: u64) -> Result<Option<StoredEntry>, Error> {
-        self.0.head_after(Generation(known)).await
-    }
-
-    /// The entry of a revision.
-    ///
-    /// # Errors
-    /// The store's `NotFound` when the record does not reach that far; [`Error::BrokenChain`] when the entry is damaged.
-    pub async fn entry(&self, revision: u64) -> Result<StoredEntry, Error> {
-        self.0.entry(Generation(revision)).await
-    }
-
-    /// Every entry, oldest first. It does not follow the chain; [`RolloutLog::verify`] does.
-    ///
-    /// # Errors
-    /// [`Error::BrokenChain`] naming an entry that is damaged; the store's.
-    pub async fn history(&self) -> Result<Vec<StoredEntry>, Error> {
-        self.0.history().await
-    }
-
-    /// Reads the whole record and checks it, as [`ChampionLog::verify`](crate::champion::ChampionLog::verify) does.
-    ///
-    /// # Errors
-    /// The store's alone; a broken record is a verdict.
-    pub async fn verify(&self) -> Result<Verification, Error> {
-        self.0.verify().await
-    }
-
     /// Writes `new` behind revision `expected`, the newest that the caller saw (0: none). Exactly one writer wins a revision.
     /// A start while a rollout runs, and an end while none does, are as lost: nothing is written.
     ///
