@@ -258,10 +258,11 @@ impl<E: LogEntry> AppendLog<E> {
     }
 
     /// Reads the whole log and checks it: no gap, every checksum, every link of the chain, times in order. The verdict names
-    /// the first place that is broken and how.
-    pub(crate) async fn verify(&self) -> Result<Verification, Error> {
+    /// the first place that is broken and how; the entries are those before it, oldest first.
+    pub(crate) async fn audit(&self) -> Result<(Vec<StoredEntry<E>>, Verification), Error> {
         let extent = self.extent_after(Generation(0)).await?;
         let mut chain = verify::Chain::default();
+        let mut whole = Vec::new();
         let mut entries = stream::iter((1..=extent.head.0).map(Generation))
             .map(|place| async move {
                 let bytes = self.store.get(&self.key(place)).await;
@@ -269,15 +270,25 @@ impl<E: LogEntry> AppendLog<E> {
             })
             .buffered(PARALLEL_READS);
         while let Some((place, bytes)) = entries.next().await {
-            let followed = self.check(place, &bytes?).and_then(|stored| chain.follow(&stored));
-            if let Err(cause) = followed {
-                return Ok(Verification::Broken(self.broken(place, cause)));
+            let followed = self.check(place, &bytes?).and_then(|stored| {
+                chain.follow(&stored)?;
+                Ok(stored)
+            });
+            match followed {
+                Ok(stored) => whole.push(stored),
+                Err(cause) => return Ok((whole, Verification::Broken(self.broken(place, cause)))),
             }
         }
-        Ok(match (extent.beyond_gap, extent.head.next()) {
+        let verdict = match (extent.beyond_gap, extent.head.next()) {
             (Some(found), Some(missing)) => Verification::Broken(self.broken(missing, BreakCause::Gap { found })),
             _ => chain.verdict(),
-        })
+        };
+        Ok((whole, verdict))
+    }
+
+    /// The verdict of [`AppendLog::audit`] alone.
+    pub(crate) async fn verify(&self) -> Result<Verification, Error> {
+        Ok(self.audit().await?.1)
     }
 
     /// Writes the entry behind `expected`, the place the caller saw last (0: none). Exactly one writer wins a place. `write`

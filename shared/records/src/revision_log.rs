@@ -48,7 +48,7 @@ impl<E: LogEntry> RevisionLog<E> {
         self.0.entry(Generation(revision)).await
     }
 
-    /// Every entry, oldest first. It does not follow the chain; [`RevisionLog::verify`] does.
+    /// Every entry, oldest first. It does not follow the chain; [`RevisionLog::audit`] does.
     ///
     /// # Errors
     /// [`Error::BrokenChain`] naming an entry that is damaged; the store's.
@@ -62,5 +62,13 @@ impl<E: LogEntry> RevisionLog<E> {
     /// The store's alone; a broken record is a verdict.
     pub async fn verify(&self) -> Result<Verification, Error> {
         self.0.verify().await
+    }
+
+    /// The entries before whatever is broken, oldest first, and the verdict of [`RevisionLog::verify`], from one read.
+    ///
+    /// # Errors
+    /// The store's alone; a broken record is a verdict.
+    pub async fn audit(&self) -> Result<(Vec<StoredEntry<E>>, Verification), Error> {
+        self.0.audit().await
     }
 }

@@ -291,25 +291,15 @@ impl Champions {
     /// # Errors
     /// The blob store's.
     pub async fn history(&self, model: &ModelName) -> Result<History> {
-        let log = self.log(model);
-        match log.verify().await? {
-            Verification::Intact { .. } => {
-                let entries = log.history().await?;
-                let broken = self.unapproved(model, &entries).await?;
-                Ok(History { entries, broken })
-            }
-            Verification::Broken(chain) => {
-                let mut entries = Vec::new();
-                for generation in 1..chain.generation.0 {
-                    entries.push(log.entry(Generation(generation)).await?);
-                }
-                let broken = Some(Break {
-                    generation: chain.generation,
-                    what: chain.to_string(),
-                });
-                Ok(History { entries, broken })
-            }
-        }
+        let (entries, verdict) = self.log(model).audit().await?;
+        let broken = match verdict {
+            Verification::Intact { .. } => self.unapproved(model, &entries).await?,
+            Verification::Broken(chain) => Some(Break {
+                generation: chain.generation,
+                what: chain.to_string(),
+            }),
+        };
+        Ok(History { entries, broken })
     }
 
     /// The champion as it changes. The receiver holds the state of now; a later value always has a higher generation.

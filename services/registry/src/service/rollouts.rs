@@ -283,18 +283,7 @@ impl Rollouts {
     /// # Errors
     /// The blob store's.
     pub async fn history(&self, model: &ModelName) -> Result<(Vec<Rollout>, Verification)> {
-        let log = self.log(model);
-        let verdict = log.verify().await?;
-        let entries = match &verdict {
-            Verification::Intact { .. } => log.history().await?,
-            Verification::Broken(chain) => {
-                let mut before = Vec::new();
-                for revision in 1..chain.generation.0 {
-                    before.push(log.entry(revision).await?);
-                }
-                before
-            }
-        };
+        let (entries, verdict) = self.log(model).audit().await?;
         Ok((state::rollouts(entries)?, verdict))
     }
 

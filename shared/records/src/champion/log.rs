@@ -94,6 +94,14 @@ impl ChampionLog {
         self.0.verify().await
     }
 
+    /// The entries before whatever is broken, oldest first, and the verdict of [`ChampionLog::verify`], from one read.
+    ///
+    /// # Errors
+    /// The store's alone; a broken log is a verdict.
+    pub async fn audit(&self) -> Result<(Vec<StoredEntry>, Verification), Error> {
+        self.0.audit().await
+    }
+
     /// Makes `new` champion after `expected`, the generation the caller saw last (0: none). Exactly one writer wins a generation.
     ///
     /// An unclear answer of the store is cleared up by looking: an entry with the caller's own nonce means that the write went

@@ -1,7 +1,7 @@
 //! Promotions with approvers: from the last word to the entry of the champion log.
 
 use holdfast_domain::ModelName;
-use holdfast_records::approval::{Verdict, Verification};
+use holdfast_records::approval::Verdict;
 use holdfast_records::champion::StoredEntry;
 
 use super::super::approvals::{Promotion, PromotionState};
@@ -97,19 +97,17 @@ impl Champions {
         if approved.is_empty() {
             return Ok(None);
         }
-        let record = self.approvals.record(model);
-        let whole = match record.verify().await? {
-            Verification::Intact { entries, .. } => entries,
-            Verification::Broken(chain) => chain.generation.0 - 1,
-        };
+        let (record, _) = self.approvals.record(model).audit().await?;
         for (generation, approval) in approved {
             let revision = approval.completed_revision;
-            let differs = if revision > whole {
-                Some("is missing, or the record is broken before it".to_owned())
-            } else {
-                let found = record.entry(revision).await?.digest;
-                let same = found == approval.completed_digest;
-                (!same).then(|| format!("has the digest {found}, not {}", approval.completed_digest))
+            let word = record.iter().find(|stored| stored.entry.revision == revision);
+            let differs = match word {
+                None => Some("is missing, or the record is broken before it".to_owned()),
+                Some(found) if found.digest == approval.completed_digest => None,
+                Some(found) => Some(format!(
+                    "has the digest {}, not {}",
+                    found.digest, approval.completed_digest
+                )),
             };
             if let Some(how) = differs {
                 return Ok(Some(Break {
