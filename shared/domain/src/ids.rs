@@ -39,14 +39,7 @@ impl ModelName {
     /// # Errors
     /// [`InvalidId`] when the name has other characters or another length.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let first_is_fine = text
-            .bytes()
-            .next()
-            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-        let all_are_fine = text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-        if first_is_fine && all_are_fine && text.len() <= 64 {
+        if Self::is_valid(text) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidId::new(
@@ -55,6 +48,18 @@ impl ModelName {
                 "1 to 64 characters of a-z, 0-9, '_' and '-', starting with a letter or digit",
             ))
         }
+    }
+
+    /// Whether a text is a model name.
+    pub fn is_valid(text: &str) -> bool {
+        let first_is_fine = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        let all_are_fine = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+        first_is_fine && all_are_fine && text.len() <= 64
     }
 
     /// The name as text.

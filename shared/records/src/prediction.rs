@@ -140,7 +140,7 @@ impl PredictionRecord {
         Ok(StoredPrediction {
             request_id: &self.request_id,
             row_index: self.row_index,
-            event_time_us: self.event_time.as_microsecond(),
+            event_time: self.event_time,
             customer_key: self.customer_key.map(|key| key.0),
             model: self.model.as_str(),
             version: self.version.0,

@@ -9,6 +9,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
 use holdfast_domain::{FEATURE_COUNT, Feature, FeatureKind};
+use jiff::Timestamp;
 
 use super::{COLUMNS, FORMAT};
 use crate::error::FormatError;
@@ -36,8 +37,8 @@ pub struct StoredPrediction<'a> {
     pub request_id: &'a str,
     /// Its row within a batch.
     pub row_index: u32,
-    /// When it was answered, in microseconds since 1970 UTC.
-    pub event_time_us: i64,
+    /// When it was answered; stored to the microsecond.
+    pub event_time: Timestamp,
     /// The customer, if the caller said.
     pub customer_key: Option<i64>,
     /// The model that answered.
@@ -131,7 +132,7 @@ impl SegmentEncoder {
         }
         self.request_id.append_value(record.request_id);
         self.row_index.append_value(record.row_index);
-        self.event_time.append_value(record.event_time_us);
+        self.event_time.append_value(record.event_time.as_microsecond());
         self.customer_key.append_option(record.customer_key);
         self.model.append_value(record.model);
         self.version.append_value(record.version);

@@ -97,7 +97,7 @@ pub(crate) fn view(bytes: &[u8]) -> Option<StoredPrediction<'_>> {
     let mut rest = Bytes(bytes);
     let flags = rest.take(1)?[0];
     let row_index = u32::from_le_bytes(rest.array()?);
-    let event_time_us = i64::from_le_bytes(rest.array()?);
+    let event_time = Timestamp::from_microsecond(i64::from_le_bytes(rest.array()?)).ok()?;
     let customer_key = if flags & HAS_KEY == 0 {
         None
     } else {
@@ -109,7 +109,7 @@ pub(crate) fn view(bytes: &[u8]) -> Option<StoredPrediction<'_>> {
     let threshold = f64::from_le_bytes(rest.array()?);
     let latency_us = u32::from_le_bytes(rest.array()?);
     let request_id = rest.text()?;
-    let model = rest.text()?;
+    let model = rest.text().filter(|name| ModelName::is_valid(name))?;
     let trace_id = if flags & HAS_TRACE == 0 {
         None
     } else {
@@ -128,7 +128,7 @@ pub(crate) fn view(bytes: &[u8]) -> Option<StoredPrediction<'_>> {
     rest.0.is_empty().then_some(StoredPrediction {
         request_id,
         row_index,
-        event_time_us,
+        event_time,
         customer_key,
         model,
         version,
@@ -170,7 +170,7 @@ pub(crate) fn decode(bytes: &[u8], schema: &Schema) -> Option<PredictionRecord> 
     Some(PredictionRecord {
         request_id: stored.request_id.to_owned(),
         row_index: stored.row_index,
-        event_time: Timestamp::from_microsecond(stored.event_time_us).ok()?,
+        event_time: stored.event_time,
         customer_key: stored.customer_key.map(CustomerKey),
         model: ModelName::parse(stored.model).ok()?,
         version: ModelVersion(stored.version),
@@ -262,6 +262,16 @@ mod tests {
         }
         bytes.push(0);
         assert_eq!(decode(&bytes, schema), None, "and with bytes behind it");
+    }
+
+    #[test]
+    fn a_record_whose_model_has_no_such_name_is_none() {
+        let schema = Schema::embedded();
+        let mut bytes = Vec::new();
+        encode(&sample(0, schema), schema, &mut bytes);
+        let place = bytes.windows(5).position(|window| window == b"churn").unwrap();
+        bytes[place] = b'/';
+        assert_eq!(view(&bytes), None);
     }
 
     #[test]

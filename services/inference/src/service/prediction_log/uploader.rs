@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use holdfast_domain::Schema;
-use holdfast_records::prediction::{PredictionRecord, SegmentEncoder, StoredPrediction};
+use holdfast_records::prediction::{PredictionRecord, SegmentEncoder};
 use holdfast_records::{FormatError, layout, prediction};
 use holdfast_storage::{BlobStore, Created, Key};
 use jiff::Timestamp;
 
 use super::record;
-use super::segment::{self, HeaderError};
+use super::segment::{self, Contents, HeaderError};
 use super::shared::{Sealed, Shared};
 use crate::settings::{PredictionLogSettings, waits};
 
@@ -244,30 +244,20 @@ fn read_segment(path: &Path, sequence: u64, bytes: u64) -> io::Result<Reading> {
             return Ok(Reading::Unusable(error.to_string()));
         }
     };
-    let records = || {
-        let views = contents.frames.iter();
-        views.filter_map(|frame| record::view(&content[frame.clone()]))
+    let Encoded { body, records, first } = match encoded(&content, &contents) {
+        Ok(encoded) => encoded,
+        Err(error @ FormatError::Unstorable(_)) => return Ok(Reading::Unusable(error.to_string())),
+        Err(error) => return Ok(Reading::Unusable(format!("it cannot be encoded: {error}"))),
     };
-    let count = records().count();
-    let damaged = contents.damaged + contents.frames.len() - count;
-    let Some(first) = records().next() else {
-        return Ok(Reading::Nothing { damaged });
-    };
-    let Ok(first_time) = Timestamp::from_microsecond(first.event_time_us) else {
-        return Ok(Reading::Unusable(
-            "its first record has no time that there is".to_owned(),
-        ));
-    };
-    let key = layout::prediction_key(first_time, &contents.replica, sequence);
-    Ok(match encoded(records()) {
-        Ok(body) => Reading::Ready(Prepared {
-            key,
+    let damaged = contents.damaged + contents.frames.len() - records;
+    Ok(match first {
+        None => Reading::Nothing { damaged },
+        Some(first) => Reading::Ready(Prepared {
+            key: layout::prediction_key(first, &contents.replica, sequence),
             body,
-            records: count,
+            records,
             damaged,
         }),
-        Err(error @ FormatError::Unstorable(_)) => Reading::Unusable(error.to_string()),
-        Err(error) => Reading::Unusable(format!("it cannot be encoded: {error}")),
     })
 }
 
@@ -278,10 +268,28 @@ fn read_whole(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn encoded<'a>(records: impl Iterator<Item = StoredPrediction<'a>>) -> Result<Bytes, FormatError> {
+/// The records of a segment as they are stored.
+struct Encoded {
+    body: Bytes,
+    records: usize,
+    /// Time of the first; none when there is no record.
+    first: Option<Timestamp>,
+}
+
+/// Encodes the frames that are records.
+fn encoded(content: &[u8], contents: &Contents) -> Result<Encoded, FormatError> {
     let mut encoder = SegmentEncoder::new()?;
-    for record in records {
-        encoder.push(&record)?;
+    let (mut records, mut first) = (0, None);
+    for frame in &contents.frames {
+        if let Some(record) = record::view(&content[frame.clone()]) {
+            encoder.push(&record)?;
+            records += 1;
+            first.get_or_insert(record.event_time);
+        }
     }
-    encoder.finish()
+    Ok(Encoded {
+        body: encoder.finish()?,
+        records,
+        first,
+    })
 }
