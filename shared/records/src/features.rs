@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field};
-use holdfast_domain::{FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Schema, UNKNOWN_CATEGORY};
+use holdfast_domain::{Customer, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Schema, UNKNOWN_CATEGORY};
 
 use crate::error::FormatError;
 use crate::table::column;
@@ -35,30 +35,17 @@ pub(crate) fn fields() -> impl Iterator<Item = Field> {
     })
 }
 
-/// The nineteen columns of some rows. `text` names the category of a feature of a row by its code.
-pub(crate) fn columns<'a, R>(
-    rows: &'a [R],
-    vector: impl Fn(&R) -> &FeatureVector,
-    text: impl Fn(&'a R, Feature, f64) -> Result<&'a str, FormatError>,
-) -> Result<Vec<ArrayRef>, FormatError> {
+/// The nineteen columns of some customers.
+pub(crate) fn columns(rows: &[Customer], schema: &Schema) -> Result<Vec<ArrayRef>, FormatError> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(FEATURE_COUNT);
     for feature in Feature::ALL {
+        let values = rows.iter().map(|row| row.features.get(feature));
         match feature.kind() {
-            FeatureKind::Numeric => {
-                arrays.push(Arc::new(
-                    rows.iter()
-                        .map(|row| vector(row).get(feature))
-                        .collect::<Float64Array>(),
-                ));
-            }
+            FeatureKind::Numeric => arrays.push(Arc::new(values.collect::<Float64Array>())),
             FeatureKind::Categorical => {
-                let texts = rows.iter().map(|row| {
-                    vector(row)
-                        .get(feature)
-                        .map(|code| text(row, feature, code))
-                        .transpose()
-                });
-                arrays.push(Arc::new(texts.collect::<Result<StringArray, FormatError>>()?));
+                let name = |code| Ok(category_name(schema, feature, code)?.unwrap_or(UNLISTED));
+                let names = values.map(|code| code.map(name).transpose());
+                arrays.push(Arc::new(names.collect::<Result<StringArray, FormatError>>()?));
             }
         }
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, FormatError};
-use crate::features::{self, FeatureReader, UNLISTED};
+use crate::features::{self, FeatureReader};
 use crate::layout::{Location, snapshot_key, snapshot_manifest_key};
 use crate::sealed_json;
 use crate::stored::{create_same, decode_aside, encode_aside};
@@ -102,11 +102,7 @@ fn batch(rows: &[Customer], schema: &Schema) -> Result<RecordBatch, FormatError>
         .map(|row| row.label.map(|left| if left { LEFT } else { STAYED }))
         .collect();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(keys), Arc::new(labels)];
-    columns.extend(features::columns(
-        rows,
-        |row| &row.features,
-        |_, feature, code| Ok(features::category_name(schema, feature, code)?.unwrap_or(UNLISTED)),
-    )?);
+    columns.extend(features::columns(rows, schema)?);
     RecordBatch::try_new(Arc::clone(&COLUMNS), columns).map_err(|error| FormatError::Unstorable(error.to_string()))
 }
 
