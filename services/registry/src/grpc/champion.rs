@@ -218,11 +218,8 @@ impl ChampionService for ChampionAdapter {
         let model = model_name(&request.into_inner().model)?;
         let now = self.clock.now();
         let replicas = self.replicas.of(&model).into_iter().map(|replica| {
-            let silent = replica.presence(now, self.patience) == Presence::Silent;
-            wire::Replica {
-                silent,
-                ..replica_out(replica)
-            }
+            let presence = replica.presence(now, self.patience);
+            replica_out(replica, presence)
         });
         Ok(Response::new(wire::ListReplicasResponse {
             replicas: replicas.collect(),
@@ -312,7 +309,7 @@ fn entry_out(stored: &StoredEntry) -> wire::ChampionEntry {
     }
 }
 
-fn replica_out(replica: Replica) -> wire::Replica {
+fn replica_out(replica: Replica, presence: Presence) -> wire::Replica {
     let state = match replica.state {
         ReplicaState::Serving => wire::ReplicaState::Serving,
         ReplicaState::Loading => wire::ReplicaState::Loading,
@@ -330,6 +327,6 @@ fn replica_out(replica: Replica) -> wire::Replica {
         reported_at: Some(time::to_wire(replica.reported_at)),
         rollout: replica.rollout.as_ref().map(tally_out),
         since: Some(time::to_wire(replica.since)),
-        silent: false,
+        silent: presence == Presence::Silent,
     }
 }
