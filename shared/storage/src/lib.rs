@@ -28,4 +28,4 @@ pub use memory::MemoryStore;
 pub use s3::{MAX_PUT_BYTES, S3Store};
 pub use secret::Secret;
 pub use settings::{BlobStoreKind, BlobStoreSettings, DirectorySettings, S3Settings, SettingsProblem};
-pub use store::{BlobMeta, BlobStore, Created, create_resolving, list_all};
+pub use store::{BlobBody, BlobMeta, BlobStore, BodyStream, Created, create_resolving, list_all};

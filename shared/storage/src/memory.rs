@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use crate::error::{Error, Operation, Result};
 use crate::key::{Key, Prefix};
 use crate::landing::Landing;
-use crate::store::{BlobMeta, BlobStore, Created};
+use crate::store::{BlobBody, BlobMeta, BlobStore, Created};
+
+const CHUNK_BYTES: usize = 256 * 1024;
 
 #[derive(Debug, Clone)]
 struct Object {
@@ -90,6 +92,20 @@ impl BlobStore for MemoryStore {
 
     async fn get(&self, key: &Key) -> Result<Bytes> {
         Ok(self.object(key)?.body)
+    }
+
+    async fn open(&self, key: &Key) -> Result<BlobBody> {
+        let body = self.object(key)?.body;
+        let size_bytes = body.len() as u64;
+        let mut chunks = Vec::new();
+        let mut rest = body;
+        while !rest.is_empty() {
+            chunks.push(Ok(rest.split_to(rest.len().min(CHUNK_BYTES))));
+        }
+        Ok(BlobBody {
+            size_bytes,
+            chunks: Box::pin(futures::stream::iter(chunks)),
+        })
     }
 
     async fn get_to_file(&self, key: &Key, path: &Path) -> Result<u64> {

@@ -2,11 +2,13 @@
 
 use std::fmt::Debug;
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use backon::BackoffBuilder;
 use bytes::Bytes;
+use futures::Stream;
 use jiff::Timestamp;
 
 use crate::error::{Error, Result};
@@ -33,6 +35,25 @@ pub struct BlobMeta {
     pub modified: Timestamp,
     /// What S3 calls the ETag: it changes with the body. `None` on backends that have none.
     pub etag: Option<String>,
+}
+
+/// The pieces of a body, in order. An error is the last item: what came before it is a part of the body, never the whole.
+pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>;
+
+/// An object that is being read.
+pub struct BlobBody {
+    /// Length of the whole body in bytes.
+    pub size_bytes: u64,
+    /// Its pieces, of the backend's size; none is empty.
+    pub chunks: BodyStream,
+}
+
+impl Debug for BlobBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlobBody")
+            .field("size_bytes", &self.size_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A store of named, immutable-by-convention byte bodies.
@@ -66,6 +87,13 @@ pub trait BlobStore: Send + Sync + Debug {
     /// # Errors
     /// [`Error::NotFound`] when no object has the key.
     async fn get(&self, key: &Key) -> Result<Bytes>;
+
+    /// Opens the body to be read piece by piece, so that memory stays bounded whatever its length. A body that breaks off is gone on with where it
+    /// broke, as often as the backend's settings say. The pieces add up to `size_bytes`, or the last item is an error.
+    ///
+    /// # Errors
+    /// As `get`; later ones come through the stream.
+    async fn open(&self, key: &Key) -> Result<BlobBody>;
 
     /// Streams the body into a file and answers its length in bytes. The file at `path` is replaced at the end, in one step and synced: a
     /// failed call leaves what was there. Its directory must exist.

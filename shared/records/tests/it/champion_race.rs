@@ -12,7 +12,7 @@ use holdfast_domain::Generation;
 use holdfast_records::champion::{Appended, ChampionLog, NewEntry, Nonce, RetryPolicy, StoredEntry, Verification};
 use holdfast_records::layout::champion_key;
 use holdfast_storage::testing::{Fault, FaultyStore, Trigger};
-use holdfast_storage::{BlobMeta, BlobStore, Created, DirectoryStore, Key, Operation, Result};
+use holdfast_storage::{BlobBody, BlobMeta, BlobStore, Created, DirectoryStore, Key, Operation, Result};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -72,6 +72,10 @@ impl BlobStore for Interleaved {
     async fn get(&self, key: &Key) -> Result<Bytes> {
         self.step_aside().await;
         self.inner.get(key).await
+    }
+
+    async fn open(&self, key: &Key) -> Result<BlobBody> {
+        self.inner.open(key).await
     }
 
     async fn get_to_file(&self, key: &Key, path: &Path) -> Result<u64> {

@@ -18,13 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream;
 use jiff::Timestamp;
 
 use self::incoming::{Incoming, Written};
 use crate::error::{Error, Operation, Result};
 use crate::key::{Key, Prefix};
 use crate::landing::Landing;
-use crate::store::{BlobMeta, BlobStore, Created};
+use crate::store::{BlobBody, BlobMeta, BlobStore, Created};
 
 /// A blob store in a local directory. Cheap to clone; clones share one session.
 #[derive(Clone, Debug)]
@@ -116,6 +117,41 @@ impl BlobStore for DirectoryStore {
     async fn get(&self, key: &Key) -> Result<Bytes> {
         self.on_key(Operation::Get, key, |_, path| fs::read(path).map(Bytes::from))
             .await
+    }
+
+    async fn open(&self, key: &Key) -> Result<BlobBody> {
+        let opened = self.on_key(Operation::Get, key, |_, path| {
+            let file = File::open(path)?;
+            let size_bytes = file.metadata()?.len();
+            Ok((file, size_bytes))
+        });
+        // The file stays whole while it is open, whatever replaces or removes its name.
+        let (file, size_bytes) = opened.await?;
+        let key = key.clone();
+        let chunks = stream::try_unfold(
+            (tokio::fs::File::from_std(file), size_bytes),
+            move |(mut file, left)| {
+                let key = key.clone();
+                async move {
+                    if left == 0 {
+                        return Ok(None);
+                    }
+                    let failed = |cause| Error::io(Operation::Get, key.to_string(), cause);
+                    let wanted = usize::try_from(left).map_or(COPY_CHUNK_BYTES, |left| left.min(COPY_CHUNK_BYTES));
+                    let mut chunk = bytes::BytesMut::with_capacity(wanted);
+                    let mut limited = tokio::io::AsyncReadExt::take(&mut file, left);
+                    match tokio::io::AsyncReadExt::read_buf(&mut limited, &mut chunk).await {
+                        Ok(0) => Err(failed(ErrorKind::UnexpectedEof.into())),
+                        Ok(read) => Ok(Some((chunk.freeze(), (file, left - read as u64)))),
+                        Err(cause) => Err(failed(cause)),
+                    }
+                }
+            },
+        );
+        Ok(BlobBody {
+            size_bytes,
+            chunks: Box::pin(chunks),
+        })
     }
 
     async fn get_to_file(&self, key: &Key, target: &Path) -> Result<u64> {

@@ -9,6 +9,7 @@
 //! taken in pages is out of order where a folder's sibling has its name and then a character below `/` (`a/`, `a-b`); and a listing after the
 //! name of a folder leaves out what is in it. Its losers of a race to create can wait for seconds, so its deadlines should not be short.
 
+mod body;
 mod connect;
 mod failure;
 
@@ -30,7 +31,7 @@ use crate::error::{Error, Operation, Result};
 use crate::key::{Key, Prefix};
 use crate::landing::Landing;
 use crate::settings::S3Settings;
-use crate::store::{BlobMeta, BlobStore, Created};
+use crate::store::{BlobBody, BlobMeta, BlobStore, Created};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -289,6 +290,10 @@ impl BlobStore for S3Store {
 
     async fn get(&self, key: &Key) -> Result<Bytes> {
         Ok(self.read(key, None).await?.body.freeze())
+    }
+
+    async fn open(&self, key: &Key) -> Result<BlobBody> {
+        body::open(self.clone(), key.clone()).await
     }
 
     async fn get_to_file(&self, key: &Key, path: &Path) -> Result<u64> {

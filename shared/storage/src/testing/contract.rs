@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 
 use crate::{BlobMeta, BlobStore, Created, Error, Key, list_all, sha256, sha256_file};
 
@@ -13,6 +14,7 @@ const RACES: usize = 100;
 const RACES_AT_A_TIME: usize = 50;
 const WRITERS: usize = 16;
 const LARGE_BYTES: usize = 20 * 1024 * 1024 + 7;
+const LARGEST_PIECE_BYTES: usize = 1024 * 1024;
 
 /// Names that a path, a URL or a signature could mangle, and pairs where one is a folder of the other.
 const AWKWARD_KEYS: [&str; 20] = [
@@ -388,6 +390,51 @@ pub async fn a_large_object_goes_by_file(store: Arc<dyn BlobStore>) {
     assert_eq!(std::fs::read(&target).expect("read"), b"");
 }
 
+/// A body is read piece by piece, whole and in order; the pieces are short, and what is replaced or removed meanwhile is read to its end or fails.
+pub async fn a_body_is_read_in_pieces(store: Arc<dyn BlobStore>) {
+    let bytes: Vec<u8> = (0..LARGE_BYTES as u64)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 11).to_le_bytes())
+        .map(|[byte, ..]| byte)
+        .collect();
+    let name = key("artifacts/large");
+    store.put(&name, Bytes::from(bytes.clone())).await.expect("put");
+    let mut body = store.open(&name).await.expect("open");
+    assert_eq!(body.size_bytes, LARGE_BYTES as u64);
+    let mut read = Vec::new();
+    while let Some(chunk) = body.chunks.try_next().await.expect("chunk") {
+        assert!(
+            !chunk.is_empty() && chunk.len() <= LARGEST_PIECE_BYTES,
+            "{}",
+            chunk.len()
+        );
+        read.extend_from_slice(&chunk);
+    }
+    assert_eq!(sha256(&read), sha256(&bytes));
+
+    store.put(&key("empty"), Bytes::new()).await.expect("put");
+    let mut empty = store.open(&key("empty")).await.expect("open");
+    assert_eq!(empty.size_bytes, 0);
+    assert!(empty.chunks.try_next().await.expect("end").is_none());
+
+    for missing in ["nothing", "artifacts", "artifacts/large/deep"] {
+        let opened = store.open(&key(missing)).await;
+        assert!(
+            matches!(opened, Err(Error::NotFound { key: named }) if named == key(missing)),
+            "{missing}"
+        );
+    }
+
+    let opened = store.open(&name).await.expect("open");
+    store.put(&name, body_of_sevens()).await.expect("put");
+    if let Ok(chunks) = opened.chunks.try_collect::<Vec<_>>().await {
+        assert_eq!(sha256(chunks.concat()), sha256(&bytes), "never a mixture");
+    }
+}
+
+fn body_of_sevens() -> Bytes {
+    Bytes::from(vec![7; LARGE_BYTES])
+}
+
 /// A file that is not there creates nothing and is no missing *object*.
 pub async fn a_missing_source_file_creates_nothing(store: Arc<dyn BlobStore>) {
     let directory = tempfile::tempdir().expect("temporary directory");
@@ -452,7 +499,7 @@ macro_rules! blob_store_contract {
             bytes_come_back_as_they_went_in, a_missing_object_is_not_found, create_never_replaces, a_race_to_create_has_one_winner,
             put_replaces_in_one_step, a_listing_is_in_key_order, pages_make_up_the_whole, a_listing_is_longer_than_a_page,
             awkward_keys_are_kept_apart, the_longest_keys_are_kept, bad_prefixes_are_refused, delete_may_be_repeated,
-            head_tells_what_is_stored, a_large_object_goes_by_file, a_missing_source_file_creates_nothing,
+            head_tells_what_is_stored, a_large_object_goes_by_file, a_body_is_read_in_pieces, a_missing_source_file_creates_nothing,
         );
     };
     (@tests $open:path: $($clause:ident),+ $(,)?) => {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::{BlobMeta, BlobStore, Created, Error, Key, Operation, Result};
+use crate::{BlobBody, BlobMeta, BlobStore, Created, Error, Key, Operation, Result};
 
 /// What happens to a call that a [`Trigger`] picks.
 #[derive(Clone, Debug)]
@@ -344,6 +344,10 @@ impl BlobStore for FaultyStore {
 
     async fn get(&self, key: &Key) -> Result<Bytes> {
         self.call(Operation::Get, key.as_str(), self.inner.get(key)).await
+    }
+
+    async fn open(&self, key: &Key) -> Result<BlobBody> {
+        self.call(Operation::Get, key.as_str(), self.inner.open(key)).await
     }
 
     async fn get_to_file(&self, key: &Key, path: &Path) -> Result<u64> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
 use holdfast_storage::{BlobStore, Created, Error, Key, S3Settings, S3Store, Secret};
 use holdfast_testkit::ProcessBuilder;
 
@@ -189,6 +190,24 @@ async fn a_body_that_breaks_off_is_read_again_and_never_taken_for_the_whole() {
     let error = server.store().await.get_to_file(&key(), &target).await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_body_in_pieces_is_gone_on_with_where_it_broke_off() {
+    let server = StubServer::start(&[Step::HalfABody, Step::TheRest]).await;
+    let body = server.store().await.open(&key()).await.unwrap();
+    assert_eq!(body.size_bytes, 10);
+    let pieces: Vec<_> = body.chunks.try_collect().await.unwrap();
+    assert_eq!(pieces.concat(), b"half-whole");
+    let requests = server.requests();
+    assert!(requests[1].has("range: bytes=4-"), "{:?}", requests[1].headers);
+    assert_eq!(requests.len(), 2);
+
+    // One that begins anew where the rest was asked for is not taken.
+    let server = StubServer::start(&[Step::HalfABody]).await;
+    let body = server.store().await.open(&key()).await.unwrap();
+    let error = body.chunks.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(error.is_retryable(), "{error:?}");
 }
 
 #[tokio::test]

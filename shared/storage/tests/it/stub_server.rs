@@ -14,6 +14,8 @@ pub(crate) enum Step {
     Answer(u16, &'static str),
     /// Answers 200 with a `content-length` of 10 and breaks off after 4 bytes.
     HalfABody,
+    /// Answers 206 with the bytes of a body of 10 from the fifth on.
+    TheRest,
     /// Closes the connection.
     HangUp,
     /// Says nothing.
@@ -113,6 +115,10 @@ async fn serve(stream: TcpStream, script: Vec<Step>, seen: Arc<Mutex<Vec<Request
         Step::HangUp => return,
         Step::Silence => return std::future::pending().await,
         Step::HalfABody => "HTTP/1.1 200 OK\r\ncontent-length: 10\r\nconnection: close\r\n\r\nhalf".to_owned(),
+        Step::TheRest => {
+            "HTTP/1.1 206 -\r\ncontent-range: bytes 4-9/10\r\ncontent-length: 6\r\nconnection: close\r\n\r\n-whole"
+                .to_owned()
+        }
         Step::Answer(status, code) => {
             let body = if code.is_empty() {
                 String::new()
