@@ -41,6 +41,7 @@ pub struct ServerBuilder {
     routes: Routes,
     services: Vec<String>,
     descriptors: Vec<&'static [u8]>,
+    own_timeouts: Vec<(&'static str, Duration)>,
 }
 
 impl ServerBuilder {
@@ -62,6 +63,7 @@ impl ServerBuilder {
             routes: Routes::default(),
             services: Vec::new(),
             descriptors: Vec::new(),
+            own_timeouts: Vec::new(),
         }
     }
 
@@ -90,6 +92,13 @@ impl ServerBuilder {
     #[must_use]
     pub fn serves(mut self, services: &[&str]) -> Self {
         self.services.extend(services.iter().map(ToString::to_string));
+        self
+    }
+
+    /// Lets requests of one method (`/package.Service/Method`) take another time than the settings say: uploads, whose time their size decides.
+    #[must_use]
+    pub fn timeout_of(mut self, path: &'static str, timeout: Duration) -> Self {
+        self.own_timeouts.push((path, timeout));
         self
     }
 
@@ -142,6 +151,7 @@ impl ServerBuilder {
         let layers = RequestLayers::<Grpc>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),
+            own_timeouts: self.own_timeouts.into(),
             limit: self.settings.max_concurrent_requests,
             meter,
         });

@@ -153,6 +153,7 @@ impl HttpServer {
         let layers = RequestLayers::<Http>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),
+            own_timeouts: Arc::default(),
             limit: self.settings.max_concurrent_requests,
             meter: HttpMeter::new(&self.metrics, &self.routes),
         });

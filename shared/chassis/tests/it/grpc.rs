@@ -1,11 +1,14 @@
 //! The gRPC server and client: health, reflection, deadlines, panics, limits, what is counted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use holdfast_chassis::client::ClientBuilder;
+use holdfast_chassis::metrics::MetricsRegistry;
+use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::settings::ClientSettings;
-use holdfast_chassis::{Fault, Readiness, ServerSettings, deadline};
+use holdfast_chassis::{Fault, Readiness, ServerSettings, Shutdown, deadline};
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -16,7 +19,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::support::{Echo, Running, SERVICE, SayRequest, say, say_with, serve, serve_with, watch};
+use crate::support::{Echo, Running, SERVICE, SayRequest, bind_with, say, say_with, serve, serve_with, watch};
 
 async fn health(running: &Running, service: &str) -> Result<ServingStatus, tonic::Status> {
     let mut client = HealthClient::new(running.channel());
@@ -150,6 +153,27 @@ async fn the_server_caps_the_time_a_request_may_take() {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     let text = running.metrics().await;
     assert!(text.contains("code=\"DEADLINE_EXCEEDED\"} 1\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_method_may_have_a_time_of_its_own() {
+    let settings = ServerSettings {
+        request_timeout_ms: 1_000,
+        ..ServerSettings::on_free_ports()
+    };
+    let shutdown = Shutdown::new("echo");
+    let metrics = Arc::new(MetricsRegistry::new("echo"));
+    let builder = ServerBuilder::new("echo", &settings, shutdown.clone(), metrics, Readiness::new())
+        .timeout_of("/holdfast.test.v1.EchoService/Say", Duration::from_secs(600));
+    let bound = bind_with(builder, Echo::default()).await;
+    let channel = ClientBuilder::new(format!("http://{}", bound.grpc_addr), &ClientSettings::default())
+        .channel()
+        .unwrap();
+    bound.serve();
+    let left: u64 = say(channel, "deadline").await.unwrap().text.parse().unwrap();
+    assert!(left > 1_000, "{left}");
+    shutdown.trigger("the test is over");
+    shutdown.finish().await;
 }
 
 #[tokio::test]

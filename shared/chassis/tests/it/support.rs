@@ -283,6 +283,10 @@ pub(crate) async fn bind(
 ) -> BoundServer {
     let metrics = Arc::new(MetricsRegistry::new("echo"));
     let builder = ServerBuilder::new("echo", settings, shutdown, metrics, readiness);
+    bind_with(builder, echo).await
+}
+
+pub(crate) async fn bind_with(builder: ServerBuilder, echo: Echo) -> BoundServer {
     builder
         .service(EchoServer(echo))
         .descriptors(descriptors())

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,14 +23,17 @@ use crate::error::{Code, Fault};
 pub(in crate::server) struct Deadline<S, P> {
     inner: S,
     cap: Duration,
+    /// Paths with a cap of their own.
+    own_caps: Arc<[(&'static str, Duration)]>,
     protocol: PhantomData<P>,
 }
 
 impl<S, P> Deadline<S, P> {
-    pub(super) fn new(inner: S, cap: Duration) -> Self {
+    pub(super) fn new(inner: S, cap: Duration, own_caps: Arc<[(&'static str, Duration)]>) -> Self {
         Self {
             inner,
             cap,
+            own_caps,
             protocol: PhantomData,
         }
     }
@@ -49,7 +53,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let timeout = P::caller_timeout(request.headers()).map_or(self.cap, |asked| asked.min(self.cap));
+        let own = self.own_caps.iter().find(|(path, _)| *path == request.uri().path());
+        let cap = own.map_or(self.cap, |(_, cap)| *cap);
+        let timeout = P::caller_timeout(request.headers()).map_or(cap, |asked| asked.min(cap));
         let at = Instant::now() + timeout;
         let _scope = deadline::enter(at);
         DeadlineFuture {

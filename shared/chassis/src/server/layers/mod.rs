@@ -60,6 +60,8 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
 pub(super) struct Shared<P: Protocol> {
     pub(super) service: String,
     pub(super) timeout: Duration,
+    /// Paths whose requests may take another time than `timeout`.
+    pub(super) own_timeouts: Arc<[(&'static str, Duration)]>,
     pub(super) limit: usize,
     pub(super) meter: P::Meter,
 }
@@ -94,7 +96,7 @@ impl<S, P: Protocol> Layer<S> for RequestLayers<P> {
 
     fn layer(&self, inner: S) -> Self::Service {
         let limit = limit::Limit::new(inner, self.shared.limit, self.in_flight.clone());
-        let deadline = deadline::Deadline::new(limit, self.shared.timeout);
+        let deadline = deadline::Deadline::new(limit, self.shared.timeout, self.shared.own_timeouts.clone());
         let measure = measure::Measure::new(deadline, self.shared.clone());
         let trace = trace::Trace::new(measure, self.shared.clone());
         panic::CatchPanic::new(trace)
