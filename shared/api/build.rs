@@ -11,6 +11,7 @@ const PROTOS: &[&str] = &[
     "holdfast/common/v1/rollout.proto",
     "holdfast/common/v1/validation.proto",
     "holdfast/inference/v1/inference.proto",
+    "holdfast/registry/v1/artifacts.proto",
     "holdfast/registry/v1/promotion.proto",
     "holdfast/registry/v1/tracking.proto",
     "holdfast/registry/v1/models.proto",

@@ -242,6 +242,56 @@ pub enum Error {
     /// Nothing ever was on trial.
     #[error("no version of model {0} ever was on trial")]
     NoRollout(ModelName),
+    /// There is no such file or folder.
+    #[error("no artefact at {0:?}")]
+    NoSuchArtifact(String),
+    /// A path is a file or a folder, never both.
+    #[error("artefact {path:?} cannot be written: {by}")]
+    ArtifactPathTaken {
+        /// The path.
+        path: String,
+        /// What has it.
+        by: String,
+    },
+    /// The files of versions are written by training alone.
+    #[error("{0:?} is of a model version: its files can only be read")]
+    ReadOnlyPath(String),
+    /// The file is larger than the settings allow.
+    #[error("artefact {path:?} has more than the {limit} bytes that registry.artifacts.max_file_bytes allows")]
+    ArtifactTooLarge {
+        /// The path.
+        path: String,
+        /// Most bytes.
+        limit: u64,
+    },
+    /// Too much is being sent at once.
+    #[error("uploads at work have the {limit} bytes that registry.artifacts.max_spool_bytes allows: try again later")]
+    SpoolLimit {
+        /// Most bytes.
+        limit: u64,
+    },
+    /// No room is left.
+    #[error("no space is left in {0}")]
+    DiskFull(String),
+    /// A collection removed the bytes before their path was written.
+    #[error("a collection took the bytes of {0:?} while it was written: send it again")]
+    ArtifactBytesCollected(String),
+    /// The bytes are not those that were stored.
+    #[error("artefact {path:?} is damaged: {problem}")]
+    ArtifactDamaged {
+        /// The path.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Uploads cannot be kept.
+    #[error("uploads cannot be kept in {path}")]
+    Spool {
+        /// The folder.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// What is stored breaks its own rules.
     #[error("stored metadata is corrupt: {0}")]
     Corrupt(String),
@@ -322,6 +372,19 @@ impl From<Error> for Fault {
                     None => lost.with("champion_generation", 0),
                 }
             }
+            Error::NoSuchArtifact(_) => fault(Code::NotFound, "NO_SUCH_ARTIFACT"),
+            Error::ArtifactPathTaken { .. } => fault(Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
+            Error::ReadOnlyPath(_) => fault(Code::FailedPrecondition, "READ_ONLY_PATH"),
+            Error::ArtifactTooLarge { limit, .. } => {
+                fault(Code::ResourceExhausted, "ARTIFACT_TOO_LARGE").with("limit_bytes", limit)
+            }
+            Error::SpoolLimit { limit } => fault(Code::ResourceExhausted, "SPOOL_FULL").with("limit_bytes", limit),
+            Error::DiskFull(_) => fault(Code::ResourceExhausted, "DISK_FULL"),
+            Error::ArtifactBytesCollected(_) => fault(Code::Unavailable, "ARTIFACT_BYTES_COLLECTED"),
+            Error::ArtifactDamaged { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "artefact is damaged");
+                fault(Code::DataLoss, "ARTIFACT_DAMAGED")
+            }
             Error::Storage(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Records(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Database(_)
@@ -330,6 +393,7 @@ impl From<Error> for Fault {
             | Error::Storage(_)
             | Error::Records(_)
             | Error::DataDir { .. }
+            | Error::Spool { .. }
             | Error::Bind(_) => {
                 // The cause is for the log, not for the caller.
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");

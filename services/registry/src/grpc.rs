@@ -1,5 +1,6 @@
-//! The adapter: wire types in, domain types out. One file for each of the four services.
+//! The adapter: wire types in, domain types out. One file for each service.
 
+mod artifacts;
 mod champion;
 mod convert;
 mod models;
@@ -14,6 +15,7 @@ use tonic::Status;
 use crate::error::{Error, Violation};
 use crate::service::store::PageRequest;
 
+pub(crate) use artifacts::ArtifactAdapter;
 pub(crate) use champion::ChampionAdapter;
 pub(crate) use models::ModelAdapter;
 pub(crate) use promotion::PromotionAdapter;

@@ -12,9 +12,11 @@ pub mod service;
 mod settings;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
@@ -26,17 +28,21 @@ use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::{Common, Readiness, Shutdown};
 
 pub use error::{Error, Result};
-pub use settings::{ApprovalSettings, RolloutDefaults, Settings};
+pub use settings::{ApprovalSettings, ArtifactSettings, RolloutDefaults, Settings};
 
 use jiff::SignedDuration;
 use metrics::{Metrics, ModelLabels};
 use service::approvals::Approvals;
+use service::artifacts::Artifacts;
 use service::champions::Champions;
 use service::models::Models;
 use service::replicas::Replicas;
 use service::rollouts::Rollouts;
 use service::store::{MetadataStore, SqliteStore};
 use service::tracking::Tracking;
+
+/// The method whose time the size of what is sent decides.
+const UPLOAD_PATH: &str = "/holdfast.registry.v1.ArtifactService/WriteArtifact";
 
 /// A registry that answers.
 #[derive(Debug)]
@@ -62,17 +68,8 @@ impl Running {
 /// [`Error`] when a store cannot be opened or a port cannot be had.
 pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let data_dir = &common.data_dir;
-    tokio::fs::create_dir_all(data_dir)
-        .await
-        .map_err(|source| Error::DataDir {
-            path: data_dir.display().to_string(),
-            source,
-        })?;
-    let database = settings
-        .database_path
-        .clone()
-        .unwrap_or_else(|| data_dir.join("registry.db"));
-    let store: Arc<dyn MetadataStore> = Arc::new(SqliteStore::open(&database).await?);
+    let database = open_database(data_dir, &settings).await?;
+    let store: Arc<dyn MetadataStore> = database.clone();
     let blobs = common.blob_store.open(data_dir).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
@@ -86,6 +83,13 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         settings.gate.clone(),
         metrics.clone(),
     );
+    let artifacts = Artifacts::open(
+        database,
+        blobs.clone(),
+        clock.clone(),
+        &data_dir.join("registry-uploads"),
+        &settings.artifacts,
+    )?;
     let replicas = Replicas::default();
     let approvals = Approvals::new(blobs.clone(), clock.clone(), settings.approval.clone());
     let champions = Champions::new(
@@ -121,6 +125,8 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
         .service(PromotionServiceServer::new(promotion_adapter).max_decoding_message_size(limit))
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
+        .service(ArtifactServiceServer::new(grpc::ArtifactAdapter::new(artifacts)).max_decoding_message_size(limit))
+        .timeout_of(UPLOAD_PATH, Duration::from_millis(settings.artifacts.upload_timeout_ms))
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()
         .await?;
@@ -137,6 +143,21 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
     ready.set_ready("open");
     server.serve();
     Ok(running)
+}
+
+/// The database, in the data directory unless the settings name another place.
+async fn open_database(data_dir: &Path, settings: &Settings) -> Result<Arc<SqliteStore>> {
+    tokio::fs::create_dir_all(data_dir)
+        .await
+        .map_err(|source| Error::DataDir {
+            path: data_dir.display().to_string(),
+            source,
+        })?;
+    let path = settings
+        .database_path
+        .clone()
+        .unwrap_or_else(|| data_dir.join("registry.db"));
+    Ok(Arc::new(SqliteStore::open(&path).await?))
 }
 
 /// Follows what other registry replicas write to the champion log and to the record of rollouts, and finishes approved

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use holdfast_chassis::settings::{Common, Section, ServerSettings, SettingsViolation};
 use holdfast_domain::ModelName;
+use holdfast_storage::MAX_PUT_BYTES;
 use serde::{Deserialize, Serialize};
 
 use crate::service::gate::GatePolicy;
@@ -27,6 +28,51 @@ pub struct Settings {
     pub approval: ApprovalSettings,
     /// After how long without a report a replica counts as silent, in milliseconds.
     pub replica_silent_after_ms: u64,
+    /// Files of runs and logged models.
+    pub artifacts: ArtifactSettings,
+}
+
+/// Files of runs and logged models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactSettings {
+    /// Largest file, in bytes, at most 5 GiB.
+    pub max_file_bytes: u64,
+    /// Most bytes of uploads at work, at least those of one file.
+    pub max_spool_bytes: u64,
+    /// The longest an upload may take, in milliseconds.
+    pub upload_timeout_ms: u64,
+}
+
+impl Default for ArtifactSettings {
+    fn default() -> Self {
+        Self {
+            max_file_bytes: MAX_PUT_BYTES,
+            max_spool_bytes: 4 * MAX_PUT_BYTES,
+            upload_timeout_ms: 3_600_000,
+        }
+    }
+}
+
+impl ArtifactSettings {
+    fn problems(self) -> impl Iterator<Item = SettingsViolation> {
+        let file = self.max_file_bytes;
+        let rules = [
+            (
+                "max_file_bytes",
+                (1..=MAX_PUT_BYTES).contains(&file),
+                "must be above 0 and at most 5368709120 (5 GiB, the most that S3 takes at once)",
+            ),
+            (
+                "max_spool_bytes",
+                self.max_spool_bytes >= file,
+                "must be at least max_file_bytes",
+            ),
+            ("upload_timeout_ms", self.upload_timeout_ms > 0, "must be above 0"),
+        ];
+        let broken = rules.into_iter().filter(|(_, holds, _)| !holds);
+        broken.map(|(key, _, message)| SettingsViolation::new(format!("registry.artifacts.{key}"), message))
+    }
 }
 
 /// Most approvers a promotion can need: the two of a four-eyes rule.
@@ -119,6 +165,7 @@ impl Settings {
             rollout: RolloutDefaults::default(),
             approval: ApprovalSettings::default(),
             replica_silent_after_ms: 60_000,
+            artifacts: ArtifactSettings::default(),
         }
     }
 }
@@ -189,6 +236,7 @@ impl Section for Settings {
                 "must be above 0",
             ));
         }
+        found.extend(self.artifacts.problems());
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 }

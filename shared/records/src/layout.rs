@@ -3,6 +3,7 @@
 //! ```text
 //! datasets/{sha256}.parquet  .json
 //! imports/{sha256}
+//! artifacts/sha256/{first two digits}/{sha256}  {sha256}-{edition}
 //! models/{model}/{version}/model.hfm  manifest.json
 //! champion/{model}/{generation:020}.json
 //! rollouts/{model}/{revision:020}.json
@@ -151,6 +152,9 @@ pub enum Location {
     SnapshotManifest(Digest),
     /// A model file of another library, as it was sent.
     ModelFile(Digest),
+    /// Bytes of files of runs and logged models. Edition 0 is the first; a later one stands for bytes that came again while
+    /// those of the edition before were being removed.
+    Artifact(Digest, u32),
     /// A model artefact.
     Model(ModelName, ModelVersion),
     /// What is known about a version; written after the artefact.
@@ -205,6 +209,13 @@ impl Location {
                 _ => return None,
             },
             ["imports", digest] => Location::ModelFile(digest.parse().ok()?),
+            ["artifacts", "sha256", _, name] => match name.split_once('-') {
+                None => Location::Artifact(name.parse().ok()?, 0),
+                Some((digest, edition)) => Location::Artifact(
+                    digest.parse().ok()?,
+                    edition.parse().ok().filter(|edition| *edition > 0)?,
+                ),
+            },
             ["models", model, version, "model.hfm"] => Location::Model(model.parse().ok()?, version.parse().ok()?),
             ["models", model, version, "manifest.json"] => {
                 Location::ModelManifest(model.parse().ok()?, version.parse().ok()?)
@@ -272,6 +283,14 @@ impl Location {
             Location::Snapshot(digest) => format!("datasets/{digest}.parquet"),
             Location::SnapshotManifest(digest) => format!("datasets/{digest}.json"),
             Location::ModelFile(digest) => format!("imports/{digest}"),
+            Location::Artifact(digest, edition) => {
+                let name = digest.to_string();
+                let folder: String = name.chars().take(2).collect();
+                match edition {
+                    0 => format!("artifacts/sha256/{folder}/{name}"),
+                    edition => format!("artifacts/sha256/{folder}/{name}-{edition}"),
+                }
+            }
             Location::Model(model, version) => format!("models/{model}/{version}/model.hfm"),
             Location::ModelManifest(model, version) => format!("models/{model}/{version}/manifest.json"),
             Location::Decision(model, version, digest) => format!("models/{model}/{version}/decisions/{digest}.json"),
@@ -336,6 +355,11 @@ pub fn snapshot_manifest_key(digest: &Digest) -> Key {
 /// Key of a model file of another library.
 pub fn model_file_key(digest: &Digest) -> Key {
     Location::ModelFile(*digest).certain_key()
+}
+
+/// Key of bytes that files of runs and logged models have, and of their edition (see [`Location::Artifact`]).
+pub fn artifact_key(digest: &Digest, edition: u32) -> Key {
+    Location::Artifact(*digest, edition).certain_key()
 }
 
 /// Key of a model artefact. Versions count from 1: the key of version 0 is never in use.

@@ -1,6 +1,7 @@
 //! The registry's logic. No tonic, no SQL and no S3 in its signatures.
 
 pub mod approvals;
+pub mod artifacts;
 pub mod champions;
 pub mod gate;
 pub mod models;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
+use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
@@ -27,6 +28,7 @@ pub(crate) struct Registry {
     pub(crate) champions: ChampionServiceClient<Channel>,
     pub(crate) promotions: PromotionServiceClient<Channel>,
     pub(crate) rollouts: RolloutServiceClient<Channel>,
+    pub(crate) artifacts: ArtifactServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
     shutdown: Shutdown,
@@ -51,6 +53,10 @@ impl Registry {
 
     pub(crate) async fn start_with(dir: &Path, own: Settings) -> Self {
         let (common, _) = settings(dir);
+        Self::start_as(dir, common, own).await
+    }
+
+    pub(crate) async fn start_as(dir: &Path, common: Common, own: Settings) -> Self {
         let blobs = common.blob_store.open(dir).await.unwrap();
         let shutdown = Shutdown::new("registry test");
         let running = start(common, own, shutdown.clone()).await.unwrap();
@@ -64,7 +70,8 @@ impl Registry {
             models: ModelServiceClient::new(channel.clone()),
             champions: ChampionServiceClient::new(channel.clone()),
             promotions: PromotionServiceClient::new(channel.clone()),
-            rollouts: RolloutServiceClient::new(channel),
+            rollouts: RolloutServiceClient::new(channel.clone()),
+            artifacts: ArtifactServiceClient::new(channel),
             blobs,
             running,
             shutdown,

@@ -24,6 +24,7 @@ fn any_location() -> impl Strategy<Value = Location> {
         digest.clone().prop_map(Location::Snapshot),
         digest.clone().prop_map(Location::SnapshotManifest),
         digest.clone().prop_map(Location::ModelFile),
+        (digest.clone(), any::<u32>()).prop_map(|(digest, edition)| Location::Artifact(digest, edition)),
         (named.clone(), 1_u32..).prop_map(|(model, version)| Location::Model(model, ModelVersion(version))),
         (named.clone(), 1_u32..).prop_map(|(model, version)| Location::ModelManifest(model, ModelVersion(version))),
         (named.clone(), 1_u32.., any::<[u8; 32]>()).prop_map(|(model, version, digest)| Location::Decision(
@@ -90,6 +91,14 @@ fn keys_are_spelled_as_the_design_says() {
         ),
         (layout::model_file_key(&digest), format!("imports/{digest}")),
         (
+            layout::artifact_key(&digest, 0),
+            format!("artifacts/sha256/ba/{digest}"),
+        ),
+        (
+            layout::artifact_key(&digest, 2),
+            format!("artifacts/sha256/ba/{digest}-2"),
+        ),
+        (
             layout::model_key(&model(), ModelVersion(12)),
             "models/churn/12/model.hfm".to_owned(),
         ),
@@ -145,6 +154,10 @@ fn other_spellings_are_not_of_this_layout() {
         format!("datasets/{digest}.csv"),
         format!("datasets/{digest}.json.json"),
         format!("imports/{digest}.json"),
+        format!("artifacts/sha256/{digest}"),
+        format!("artifacts/sha256/bb/{digest}"),
+        format!("artifacts/sha256/ba/{digest}-0"),
+        format!("artifacts/sha256/ba/{digest}-02"),
         "models/churn/03/model.hfm".to_owned(),
         "models/churn/0/model.hfm".to_owned(),
         "models/Churn/3/model.hfm".to_owned(),

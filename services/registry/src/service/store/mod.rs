@@ -1,6 +1,8 @@
 //! Where metadata lives: the trait, and SQLite behind it. Postgres becomes a second module beside it.
 
+mod artifacts;
 mod sqlite;
+mod sqlite_artifacts;
 mod sqlite_models;
 mod sqlite_runs;
 
@@ -15,6 +17,7 @@ use super::models::{FinishedVersion, VersionRecord};
 use super::tracking::{Batch, Experiment, ExperimentBy, KeyValue, Metric, Run, RunChange};
 use crate::error::Result;
 
+pub use artifacts::{ArtifactStore, Child, Place, StoredBytes};
 pub use sqlite::SqliteStore;
 
 /// Which page of a list.

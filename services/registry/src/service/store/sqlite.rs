@@ -19,6 +19,7 @@ use crate::service::tracking::{Batch, Experiment, ExperimentBy, KeyValue, Metric
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "tracking", include_str!("../../../migrations/0001_tracking.sql")),
     (2, "models", include_str!("../../../migrations/0002_models.sql")),
+    (5, "artifacts", include_str!("../../../migrations/0005_artifacts.sql")),
 ];
 
 /// How long a writer waits for another process that holds the file.
