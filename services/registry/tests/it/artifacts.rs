@@ -121,9 +121,14 @@ fn with_artifacts(artifacts: ArtifactSettings) -> Settings {
     }
 }
 
+/// Sizes of the uploads at work, of all registries of a data directory.
 fn uploads(dir: &Path) -> Vec<u64> {
-    let files = std::fs::read_dir(dir.join("registry-uploads")).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap().len()).collect()
+    let entries = |folder: &Path| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let sessions = entries(&dir.join("registry-uploads")).filter(|entry| entry.file_type().unwrap().is_dir());
+    let files = sessions.flat_map(|session| entries(&session.path()).collect::<Vec<_>>());
+    let files = files.filter(|file| file.file_name().to_string_lossy().starts_with("upload-"));
+    // One that ends meanwhile is none.
+    files.filter_map(|file| Some(file.metadata().ok()?.len())).collect()
 }
 
 /// A registry whose blobs lie below a prefix of its own of a real S3 server.
@@ -391,6 +396,8 @@ async fn a_flipped_byte_is_told_and_never_handed_out_whole() {
     registry.blobs.put(&key, bytes[1..].to_vec().into()).await.unwrap();
     let short = read(client, "1/r/model.bin").await.unwrap_err();
     assert_eq!(short.code(), Code::DataLoss);
+    let again = write(client, "1/r/again.bin", &bytes).await.unwrap_err();
+    assert_eq!((again.code(), &*reason(&again)), (Code::DataLoss, "ARTIFACT_DAMAGED"));
     registry.blobs.delete(&key).await.unwrap();
     let gone = read(client, "1/r/model.bin").await.unwrap_err();
     assert_eq!(gone.code(), Code::DataLoss);
@@ -411,6 +418,29 @@ async fn of_many_writers_of_a_path_one_is_left_whole() {
     let (_, bytes, error) = read(&registry.artifacts, "1/r/contested").await.unwrap();
     assert!(error.is_none() && bodies.contains(&bytes));
     registry.stop().await;
+}
+
+/// A second registry over the same folders, as while one replaces another, takes no upload from the first.
+#[tokio::test]
+async fn a_registry_that_starts_leaves_the_uploads_of_another_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Registry::start(dir.path()).await;
+    let (sender, messages) = mpsc::channel(4);
+    sender.send(header("1/r/model")).await.unwrap();
+    sender.send(chunk(&noise(1000, 3))).await.unwrap();
+    let slow = tokio::spawn({
+        let mut client = first.artifacts.clone();
+        async move { client.write_artifact(ReceiverStream::new(messages)).await }
+    });
+    let spooling = async || uploads(dir.path()).contains(&1000);
+    eventually("the upload is spooled", PATIENCE, spooling).await;
+    let second = Registry::start(dir.path()).await;
+    assert_eq!(uploads(dir.path()), [1000]);
+    sender.send(end("")).await.unwrap();
+    slow.await.unwrap().unwrap();
+    assert_eq!(read(&second.artifacts, "1/r/model").await.unwrap().1, noise(1000, 3));
+    second.stop().await;
+    first.stop().await;
 }
 
 /// Killed in the middle of an upload that replaces a file: the file is as before, and nothing of the upload is left.

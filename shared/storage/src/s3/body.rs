@@ -63,6 +63,8 @@ impl Reading {
                     let told = format!("{} of {} bytes received", self.received, self.size_bytes);
                     broken_off(&self.key, &told)
                 }
+                // All is there; only the end of the connection was not clean.
+                Err(_) if self.received == self.size_bytes => return Ok(None),
                 Err(error) => error,
             };
             if !broken.is_retryable() || self.attempts >= self.store.max_attempts {

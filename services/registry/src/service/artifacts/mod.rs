@@ -16,7 +16,7 @@ use std::time::Duration;
 use holdfast_chassis::clock::Clock;
 use holdfast_domain::Digest;
 use holdfast_records::layout;
-use holdfast_storage::BlobStore;
+use holdfast_storage::{BlobStore, Created, Key};
 
 use self::reading::Verified;
 use self::spool::{Spool, Spooled};
@@ -88,7 +88,7 @@ pub struct Upload {
 }
 
 impl Artifacts {
-    /// Files in `store` and `blobs`. Uploads at work lie in `spool`, a folder of this process alone, which is emptied.
+    /// Files in `store` and `blobs`. Uploads at work lie in `spool`; what processes that have ended left there is removed.
     ///
     /// # Errors
     /// [`Error::Spool`] when the folder cannot be used.
@@ -104,7 +104,7 @@ impl Artifacts {
             versions: VersionFiles::new(Arc::clone(&blobs)),
             blobs,
             clock,
-            spool: Spool::open(spool.to_owned(), settings.max_spool_bytes)?,
+            spool: Spool::open(spool, settings.max_spool_bytes)?,
             max_file_bytes: settings.max_file_bytes,
         })
     }
@@ -187,13 +187,13 @@ impl Artifacts {
     }
 
     /// Stores spooled bytes under their digest, unless they are there.
-    async fn store_bytes(&self, bytes: &StoredBytes, file: &Path) -> Result<()> {
+    async fn store_bytes(&self, path: &ArtifactPath, bytes: &StoredBytes, file: &Path) -> Result<()> {
         let key = layout::artifact_key(&bytes.digest, bytes.edition);
         let mut delay = FIRST_RETRY_DELAY;
         for attempt in 1.. {
             match self.blobs.create_from_file(&key, file).await {
-                // The key is the digest: whoever created it, the bytes are these.
-                Ok(_) => return Ok(()),
+                Ok(Created::Yes) => return Ok(()),
+                Ok(Created::AlreadyExists) => return self.check_length(path, bytes, &key).await,
                 Err(holdfast_storage::Error::Io { cause, .. }) if spool::is_full(&cause) => {
                     return Err(Error::DiskFull(self.blobs.describe()));
                 }
@@ -209,6 +209,19 @@ impl Artifacts {
             }
         }
         Ok(())
+    }
+
+    /// The key is the digest: whoever created it, the bytes are these. Only their length can be looked at for little, and an object that is
+    /// damaged so is not acknowledged as the file that was sent.
+    async fn check_length(&self, path: &ArtifactPath, bytes: &StoredBytes, key: &Key) -> Result<()> {
+        let found = self.blobs.head(key).await?.map_or(0, |meta| meta.size_bytes);
+        if found == bytes.size_bytes {
+            return Ok(());
+        }
+        Err(Error::ArtifactDamaged {
+            path: path.to_string(),
+            problem: format!("equal bytes were stored before, and {key} has {found} bytes and not {}", bytes.size_bytes),
+        })
     }
 }
 
@@ -244,7 +257,7 @@ impl Upload {
             .store
             .announce_bytes(&digest, size_bytes, artifacts.clock.now())
             .await?;
-        artifacts.store_bytes(&bytes, self.spooled.path()).await?;
+        artifacts.store_bytes(&self.path, &bytes, self.spooled.path()).await?;
         artifacts
             .store
             .put_artifact(&self.path, &bytes, artifacts.clock.now())

@@ -1,22 +1,40 @@
 //! Bytes on their way in: each upload in a file of its own, until it is whole.
+//!
+//! Every process has a folder of its own in the spool's, with a file in it that it holds locked (`flock`) while it lives. The kernel drops the lock
+//! with the process, however that ends. Who opens the spool removes the folders whose lock it can take, and judges and makes folders under one more
+//! lock, so that a process that is just starting is never taken for dead.
 
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_domain::Digest;
 use sha2::{Digest as _, Sha256};
-use tempfile::TempPath;
+use tempfile::{TempDir, TempPath};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::error::{Error, Result};
 
-/// The folder of uploads, and how many bytes lie in it.
+/// Held while folders are judged and made.
+const OPEN_LOCK: &str = "open.lock";
+/// In the folder of a process: held locked as long as the process lives.
+const ALIVE: &str = "alive.lock";
+
+/// The folder of this process's uploads, and how many bytes lie in it.
 #[derive(Clone, Debug)]
 pub(super) struct Spool {
-    folder: PathBuf,
+    session: Arc<Session>,
     used: Arc<AtomicU64>,
     max_bytes: u64,
+}
+
+/// Dropped, it takes its folder along.
+#[derive(Debug)]
+struct Session {
+    folder: TempDir,
+    _alive: File,
 }
 
 /// One upload. Dropped, it leaves nothing.
@@ -30,25 +48,23 @@ pub(super) struct Spooled {
 }
 
 impl Spool {
-    /// Empties the folder: what lies in it is of a process that has ended.
-    pub(super) fn open(folder: PathBuf, max_bytes: u64) -> Result<Self> {
-        let cleared = match std::fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => std::fs::create_dir_all(&folder),
-        };
-        cleared.map_err(|source| Error::Spool {
-            path: folder.display().to_string(),
+    /// Makes a folder for this process in `parent` and removes those of processes that have ended.
+    pub(super) fn open(parent: &Path, max_bytes: u64) -> Result<Self> {
+        let session = Session::open(parent).map_err(|source| Error::Spool {
+            path: parent.display().to_string(),
             source,
         })?;
         Ok(Self {
-            folder,
+            session: Arc::new(session),
             used: Arc::default(),
             max_bytes,
         })
     }
 
     pub(super) fn begin(&self) -> Result<Spooled> {
-        let made = tempfile::Builder::new().prefix("upload-").tempfile_in(&self.folder);
+        let made = tempfile::Builder::new()
+            .prefix("upload-")
+            .tempfile_in(self.session.folder.path());
         let (file, path) = made.map_err(|source| self.failed(source))?.into_parts();
         Ok(Spooled {
             spool: self.clone(),
@@ -59,8 +75,8 @@ impl Spool {
         })
     }
 
-    fn failed(&self, source: std::io::Error) -> Error {
-        let path = self.folder.display().to_string();
+    fn failed(&self, source: io::Error) -> Error {
+        let path = self.session.folder.path().display().to_string();
         if is_full(&source) {
             Error::DiskFull(path)
         } else {
@@ -78,12 +94,47 @@ impl Spool {
     }
 }
 
+impl Session {
+    fn open(parent: &Path) -> io::Result<Self> {
+        fs::create_dir_all(parent)?;
+        let judging = lock_file(&parent.join(OPEN_LOCK))?;
+        judging.lock()?;
+        for entry in fs::read_dir(parent)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() && !is_alive(&entry.path().join(ALIVE))? {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        let folder = tempfile::Builder::new().prefix("session-").tempdir_in(parent)?;
+        let alive = lock_file(&folder.path().join(ALIVE))?;
+        alive.lock()?;
+        Ok(Self { folder, _alive: alive })
+    }
+}
+
+fn is_alive(lock: &Path) -> io::Result<bool> {
+    let file = match File::open(lock) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+}
+
 /// Whether the disk, or the user's share of it, is full.
-pub(super) fn is_full(error: &std::io::Error) -> bool {
-    matches!(
-        error.kind(),
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-    )
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl Spooled {
