@@ -12,6 +12,7 @@ const PROTOS: &[&str] = &[
     "holdfast/common/v1/validation.proto",
     "holdfast/inference/v1/inference.proto",
     "holdfast/registry/v1/artifacts.proto",
+    "holdfast/registry/v1/lineage.proto",
     "holdfast/registry/v1/promotion.proto",
     "holdfast/registry/v1/tracking.proto",
     "holdfast/registry/v1/models.proto",

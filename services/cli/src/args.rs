@@ -82,6 +82,8 @@ pub(crate) enum Command {
     /// Who is champion, who was, and by whose word
     #[command(subcommand)]
     Champion(commands::champion::ChampionCommand),
+    /// What a thing came from, and what came from it: data, runs, versions, champions, predictions
+    Lineage(commands::lineage::LineageArgs),
     /// Try a version on live traffic beside the champion
     #[command(subcommand)]
     Rollout(commands::rollout::RolloutCommand),

@@ -19,6 +19,7 @@ use holdfast_api::open_inference::v2 as open_inference;
 use holdfast_api::open_inference::v2::grpc_inference_service_client::GrpcInferenceServiceClient;
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
@@ -268,6 +269,10 @@ rpcs! { registry, ChampionServiceClient, registry:
 rpcs! { registry, PromotionServiceClient, registry:
     write decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;
     read list_promotions(ListPromotionsRequest) -> ListPromotionsResponse;
+}
+
+rpcs! { registry, LineageServiceClient, registry:
+    read get_lineage(GetLineageRequest) -> GetLineageResponse;
 }
 
 rpcs! { registry, RolloutServiceClient, registry:

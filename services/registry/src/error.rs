@@ -242,6 +242,9 @@ pub enum Error {
     /// Nothing ever was on trial.
     #[error("no version of model {0} ever was on trial")]
     NoRollout(ModelName),
+    /// Nothing on record has this name.
+    #[error("nothing on record is named {0:?}")]
+    NoSuchThing(String),
     /// There is no such file or folder.
     #[error("no artefact at {0:?}")]
     NoSuchArtifact(String),
@@ -372,6 +375,7 @@ impl From<Error> for Fault {
                     None => lost.with("champion_generation", 0),
                 }
             }
+            Error::NoSuchThing(_) => fault(Code::NotFound, "NO_SUCH_THING"),
             Error::NoSuchArtifact(_) => fault(Code::NotFound, "NO_SUCH_ARTIFACT"),
             Error::ArtifactPathTaken { .. } => fault(Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
             Error::ReadOnlyPath(_) => fault(Code::FailedPrecondition, "READ_ONLY_PATH"),

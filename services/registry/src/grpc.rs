@@ -3,6 +3,7 @@
 mod artifacts;
 mod champion;
 mod convert;
+mod lineage;
 mod models;
 mod promotion;
 mod rollout;
@@ -17,6 +18,7 @@ use crate::service::store::PageRequest;
 
 pub(crate) use artifacts::ArtifactAdapter;
 pub(crate) use champion::ChampionAdapter;
+pub(crate) use lineage::LineageAdapter;
 pub(crate) use models::ModelAdapter;
 pub(crate) use promotion::PromotionAdapter;
 pub(crate) use rollout::RolloutAdapter;

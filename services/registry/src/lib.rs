@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
+use holdfast_api::registry::v1::lineage_service_server::LineageServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
 use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
@@ -35,6 +36,7 @@ use metrics::{Metrics, ModelLabels};
 use service::approvals::Approvals;
 use service::artifacts::Artifacts;
 use service::champions::Champions;
+use service::lineage::Lineage;
 use service::models::Models;
 use service::replicas::Replicas;
 use service::rollouts::Rollouts;
@@ -76,6 +78,7 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
     let registry = Arc::new(MetricsRegistry::new("registry"));
     let metrics = Metrics::new(&registry);
     let tracking = Tracking::new(store.clone(), clock.clone());
+    let lineage = Lineage::new(blobs.clone(), tracking.clone());
     let models = Models::new(
         store,
         blobs.clone(),
@@ -126,6 +129,7 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
         .service(PromotionServiceServer::new(promotion_adapter).max_decoding_message_size(limit))
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .service(ArtifactServiceServer::new(grpc::ArtifactAdapter::new(artifacts)).max_decoding_message_size(limit))
+        .service(LineageServiceServer::new(grpc::LineageAdapter::new(lineage)).max_decoding_message_size(limit))
         .timeout_of(UPLOAD_PATH, Duration::from_millis(settings.artifacts.upload_timeout_ms))
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()

@@ -3,12 +3,13 @@
 //! Columns of format 1: `CLIENTNUM` int64, `Attrition_Flag` text, then the nineteen features (float64, or text for categories),
 //! all nullable; rows in the order given. A snapshot exists once its manifest does: the manifest is written last.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, SchemaRef};
 use bytes::Bytes;
-use holdfast_domain::{Customer, CustomerKey, Digest, Schema};
+use holdfast_domain::{Customer, CustomerKey, Digest, Generation, ModelName, Schema};
 use holdfast_storage::{BlobStore, Created, create_resolving};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,8 @@ const FORMAT: TableFormat = TableFormat {
     version: FORMAT_VERSION,
     without_dictionary: &["CLIENTNUM"],
 };
-const MANIFEST_VERSION: u32 = 1;
+/// The newest version of manifests. One without a window is written as version 1, which readers of before know.
+pub const MANIFEST_VERSION: u32 = 2;
 const KEY: &str = "CLIENTNUM";
 const LABEL: &str = "Attrition_Flag";
 // The file's own words, which are a part of the format whatever a schema says.
@@ -54,8 +56,55 @@ pub struct SnapshotSource {
     pub query_or_window: Option<String>,
     /// Snapshots they were made of.
     pub parents: Vec<Digest>,
+    /// The span of the prediction log they were taken from, for rows that were predictions once.
+    pub window: Option<PredictionWindow>,
     /// When they were taken.
     pub created_at: Timestamp,
+}
+
+/// A span of the prediction log that rows were taken from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PredictionWindow {
+    /// The model that made the predictions.
+    pub model: ModelName,
+    /// First instant in it.
+    pub from: Timestamp,
+    /// First instant behind it.
+    pub to: Timestamp,
+    /// The drift report that asked for it.
+    pub report_id: String,
+    /// Generations of the champion that made the predictions taken, lowest first. `None` in manifests from before they
+    /// were recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generations: Option<BTreeSet<Generation>>,
+}
+
+impl PredictionWindow {
+    /// Source of rows that were predictions once.
+    pub const SOURCE: &'static str = "prediction log and outcomes";
+
+    /// In words, as manifests of version 1 have it.
+    pub fn in_words(&self) -> String {
+        format!(
+            "{}, {} to {}, report {}",
+            self.model, self.from, self.to, self.report_id
+        )
+    }
+
+    /// The window in the words of a manifest of version 1.
+    fn from_words(words: &str) -> Option<Self> {
+        let (model, rest) = words.split_once(", ")?;
+        let (span, report_id) = rest.split_once(", report ")?;
+        let (from, to) = span.split_once(" to ")?;
+        Some(Self {
+            model: model.parse().ok()?,
+            from: from.parse().ok()?,
+            to: to.parse().ok()?,
+            report_id: report_id.to_owned(),
+            generations: None,
+        })
+    }
 }
 
 /// What is known about a snapshot.
@@ -82,6 +131,25 @@ pub struct SnapshotManifest {
     pub created_at: Timestamp,
     /// Snapshots it was made of.
     pub parents: Vec<Digest>,
+    /// The span of the prediction log it was taken from. Since version 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<PredictionWindow>,
+}
+
+impl SnapshotManifest {
+    /// The version to write a manifest with: the oldest that can say what it says.
+    const fn version_for(window: Option<&PredictionWindow>) -> u32 {
+        if window.is_some() { 2 } else { 1 }
+    }
+
+    /// The span of the prediction log it was taken from, also where a manifest of version 1 says it in words.
+    pub fn prediction_window(&self) -> Option<PredictionWindow> {
+        let in_words = || {
+            let words = self.query_or_window.as_ref()?;
+            (self.source == PredictionWindow::SOURCE).then(|| PredictionWindow::from_words(words))?
+        };
+        self.window.clone().or_else(in_words)
+    }
 }
 
 /// The bytes of a snapshot: a function of the rows, their order and the schema alone.
@@ -165,7 +233,7 @@ pub async fn write(
     let (row_count, bytes) = encode_aside(move || Ok((rows.len() as u64, encode(&rows, &schema)?))).await?;
     let digest = Digest::of(&bytes);
     let manifest = SnapshotManifest {
-        format_version: MANIFEST_VERSION,
+        format_version: SnapshotManifest::version_for(source.window.as_ref()),
         digest,
         source: source.source,
         query_or_window: source.query_or_window,
@@ -175,6 +243,7 @@ pub async fn write(
         schema_digest,
         created_at: source.created_at,
         parents: source.parents,
+        window: source.window,
     };
     let (Created::Yes | Created::AlreadyExists) = create_same(store, &snapshot_key(&digest), bytes).await?;
     let manifest_bytes = sealed_json::encode(&manifest).map_err(Error::Encode)?;
@@ -202,7 +271,25 @@ pub async fn read_manifest(store: &dyn BlobStore, digest: &Digest) -> Result<Sna
 /// # Errors
 /// [`FormatError`] for bytes that are damaged or of a newer version.
 pub fn decode_manifest(bytes: &[u8]) -> Result<SnapshotManifest, FormatError> {
-    sealed_json::decode(bytes, "snapshot manifest", MANIFEST_VERSION)
+    let opened = sealed_json::open(bytes)?;
+    let manifest: SnapshotManifest = match opened.version {
+        1 | 2 => serde_json::from_value(opened.body).map_err(FormatError::malformed)?,
+        found => {
+            return Err(FormatError::UnsupportedVersion {
+                kind: "snapshot manifest",
+                found,
+                newest: MANIFEST_VERSION,
+            });
+        }
+    };
+    if manifest.format_version != SnapshotManifest::version_for(manifest.window.as_ref()) {
+        return Err(FormatError::malformed(format!(
+            "a snapshot manifest of version {} {} a window",
+            manifest.format_version,
+            if manifest.window.is_some() { "has" } else { "lacks" }
+        )));
+    }
+    Ok(manifest)
 }
 
 /// A snapshot with its rows. The bytes are checked against the digest first.

@@ -3,6 +3,7 @@
 pub(crate) mod champion;
 pub(crate) mod data;
 pub(crate) mod drift;
+pub(crate) mod lineage;
 pub(crate) mod log;
 pub(crate) mod models;
 pub(crate) mod outcomes;
@@ -80,6 +81,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Replicas(args) => replicas::run(args, &context).await,
         Command::Champion(command) => champion::run(command, &context).await,
         Command::Rollout(command) => rollout::run(command, &context).await,
+        Command::Lineage(args) => lineage::run(args, &context).await,
         Command::Log(command) => log::run(command, &context).await,
         Command::Drift(args) => drift::run(args, &context).await,
         Command::Outcomes(command) => outcomes::run(command, &context).await,

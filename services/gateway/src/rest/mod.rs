@@ -12,6 +12,7 @@ mod evidence;
 mod extract;
 mod follow;
 mod interchange;
+mod lineage;
 mod models;
 mod open_inference;
 pub mod openapi;
@@ -92,6 +93,7 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(models::champion))
         .routes(routes!(models::champions))
         .routes(routes!(models::replicas))
+        .routes(routes!(lineage::get))
         .routes(routes!(promotions::list))
         .routes(routes!(promotions::approve))
         .routes(routes!(promotions::reject))

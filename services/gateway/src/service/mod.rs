@@ -4,6 +4,7 @@ pub(crate) mod convert;
 pub mod drift;
 pub mod evidence;
 pub mod interchange;
+pub mod lineage;
 pub mod models;
 pub(crate) mod object;
 pub mod open_inference;

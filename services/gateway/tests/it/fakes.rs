@@ -18,6 +18,7 @@ use holdfast_api::open_inference::v2::grpc_inference_service_server::{
 };
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
+use holdfast_api::registry::v1::lineage_service_server::{LineageService, LineageServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
 use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
 use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
@@ -91,6 +92,7 @@ impl Fakes {
             .add_service(GrpcInferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
+            .add_service(LineageServiceServer::new(self.clone()))
             .add_service(PromotionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
             .add_service(TrainingServiceServer::new(self.clone()))
@@ -257,6 +259,9 @@ unary! {
                 Err(Status::unimplemented("inference's business"))
             }
         }
+    }
+    registry::LineageService {
+        get_lineage(GetLineageRequest) -> GetLineageResponse;
     }
     registry::PromotionService {
         decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;

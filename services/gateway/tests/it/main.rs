@@ -9,6 +9,7 @@ mod failures;
 mod fakes;
 mod interchange;
 mod limits;
+mod lineage;
 mod models;
 mod monitoring;
 mod observed;

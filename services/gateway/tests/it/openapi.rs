@@ -108,6 +108,7 @@ async fn every_route_is_documented() {
         "GET /api/v1/models/{model}/champion",
         "GET /api/v1/models/{model}/champions",
         "GET /api/v1/models/{model}/replicas",
+        "GET /api/v1/lineage",
         "GET /api/v1/models/{model}/promotions",
         "POST /api/v1/models/{model}/promotions/{promotion}/approve",
         "POST /api/v1/models/{model}/promotions/{promotion}/reject",

@@ -4,15 +4,16 @@
 //! asked: it fixes which snapshot goes with the report, so a repeat asks for exactly the same run, and training knows the report's id as the
 //! idempotency key. `retraining/{report}/run.json` is written after: later calls answer from it and ask nobody.
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdfast_chassis::Fault;
 use holdfast_chassis::clock::Clock;
-use holdfast_domain::{Customer, Digest, ModelName, Schema, Strictness};
+use holdfast_domain::{Customer, Digest, Generation, ModelName, Schema, Strictness};
 use holdfast_records::outcome::{self, LatestPredictions};
-use holdfast_records::snapshot::{self, SnapshotSource};
+use holdfast_records::snapshot::{self, PredictionWindow, SnapshotSource};
 use holdfast_storage::{BlobStore, Key};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -184,14 +185,19 @@ impl Retrainer {
         if let Some(asked) = stored_json::read(&*self.blobs, &key).await? {
             return Ok(asked);
         }
-        let rows = self.labelled_rows(report).await?;
+        let (rows, generations) = self.labelled_rows(report).await?;
+        let window = PredictionWindow {
+            model: report.model.clone(),
+            from: report.window.from,
+            to: report.window.to,
+            report_id: report.report_id.clone(),
+            generations: Some(generations),
+        };
         let source = SnapshotSource {
-            source: "prediction log and outcomes".to_owned(),
-            query_or_window: Some(format!(
-                "{}, {} to {}, report {}",
-                report.model, report.window.from, report.window.to, report.report_id
-            )),
+            source: PredictionWindow::SOURCE.to_owned(),
+            query_or_window: Some(window.in_words()),
             parents: Vec::new(),
+            window: Some(window),
             created_at: self.clock.now(),
         };
         let manifest = snapshot::write(&*self.blobs, &rows, self.schema, source).await?;
@@ -207,7 +213,7 @@ impl Retrainer {
 
     /// Each customer's latest prediction in the window with what became of the customer, where that is known. A row that the training schema
     /// refuses, for an unlisted category above all, is left out and counted: it must not cost the others.
-    async fn labelled_rows(&self, report: &DriftReport) -> Result<Vec<Customer>> {
+    async fn labelled_rows(&self, report: &DriftReport) -> Result<(Vec<Customer>, BTreeSet<Generation>)> {
         let mut latest = LatestPredictions::default();
         let read = self
             .log
@@ -218,9 +224,15 @@ impl Retrainer {
         // Recorded before the window began is not about these predictions. No end: what another replica's clock dates ahead is known, too.
         let known = outcome::read_window(&*self.blobs, report.window.from, Timestamp::MAX).await?;
         let joined = latest.join(&known.records);
-        let mut rows = joined.customers();
-        let all = rows.len();
-        rows.retain(|customer| self.schema.check(customer, Strictness::Training).is_empty());
+        let all = joined.rows.len();
+        let (mut rows, mut generations) = (Vec::with_capacity(all), BTreeSet::new());
+        for labelled in &joined.rows {
+            let customer = labelled.customer();
+            if self.schema.check(&customer, Strictness::Training).is_empty() {
+                rows.push(customer);
+                generations.insert(labelled.prediction.generation);
+            }
+        }
         let found = LabelledCounts {
             rows: rows.len() as u64,
             attrited: rows.iter().filter(|row| row.label == Some(true)).count() as u64,
@@ -249,7 +261,7 @@ impl Retrainer {
                 minimum_per_class: minimum_rows_per_class,
             });
         }
-        Ok(rows)
+        Ok((rows, generations))
     }
 }
 

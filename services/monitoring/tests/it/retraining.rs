@@ -2,7 +2,7 @@
 
 use holdfast_api::training::v1::RunTrigger;
 use holdfast_chassis::Code;
-use holdfast_domain::{Customer, Feature, UNKNOWN_CATEGORY, validate_table};
+use holdfast_domain::{Customer, Feature, Generation, UNKNOWN_CATEGORY, validate_table};
 use holdfast_records::snapshot;
 use holdfast_simulator::Scenario;
 
@@ -43,6 +43,9 @@ async fn training_gets_the_labelled_window_once_however_often_it_is_triggered() 
         "the customers as they were predicted, with what became of them"
     );
     assert!(manifest.parents.is_empty());
+    let window = manifest.window.unwrap();
+    assert_eq!((window.model.as_str(), &window.report_id), ("churn", &report_id));
+    assert_eq!(window.generations, Some([Generation(1)].into()));
     assert!(manifest.query_or_window.unwrap().contains(&report_id));
     validate_table(&rows, schema()).unwrap();
     sandbox.end().await;

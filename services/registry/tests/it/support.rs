@@ -8,6 +8,7 @@ use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
@@ -29,6 +30,7 @@ pub(crate) struct Registry {
     pub(crate) promotions: PromotionServiceClient<Channel>,
     pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) artifacts: ArtifactServiceClient<Channel>,
+    pub(crate) lineage: LineageServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
     shutdown: Shutdown,
@@ -71,6 +73,7 @@ impl Registry {
             champions: ChampionServiceClient::new(channel.clone()),
             promotions: PromotionServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel.clone()),
+            lineage: LineageServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel),
             blobs,
             running,

@@ -154,6 +154,7 @@ impl Snapshots {
             source: table.to_owned(),
             query_or_window: None,
             parents: Vec::new(),
+            window: None,
             created_at: self.clock.now(),
         };
         Ok(snapshot::write(&*self.blobs, &customers, schema, source).await?)

@@ -13,7 +13,7 @@ use holdfast_records::champion::{self, Approval, Approver, ChampionEntry, Champi
 use holdfast_records::evaluation::{self, Evaluation};
 use holdfast_records::model_manifest::{self, ModelManifest};
 use holdfast_records::rollout::{self, Change, RolloutEntry};
-use holdfast_records::snapshot::{self, SnapshotManifest, SnapshotSource};
+use holdfast_records::snapshot::{self, PredictionWindow, SnapshotManifest, SnapshotSource};
 use holdfast_records::{outcome, prediction, shadow};
 
 use crate::evaluations::sample_evaluation;
@@ -161,6 +161,7 @@ async fn snapshot_manifest() -> SnapshotManifest {
         source: "customers.csv".to_owned(),
         query_or_window: Some("rows 1 to 3".to_owned()),
         parents: vec![Digest::of(b"parent")],
+        window: None,
         created_at: time("2026-11-23T09:00:00Z"),
     };
     snapshot::write(&*memory(), &sample_customers(), schema(), source)
@@ -281,6 +282,61 @@ async fn a_snapshot_manifest_of_version_1_is_read() {
     assert_eq!(read, expected);
 }
 
+#[tokio::test]
+async fn a_snapshot_manifest_of_version_2_is_read() {
+    let bytes = sample("snapshot_manifest.v2.json");
+    let read = snapshot::decode_manifest(&bytes).unwrap();
+    assert_eq!(read.window, Some(window()));
+    assert_eq!(read.prediction_window(), Some(window()));
+}
+
+#[tokio::test]
+async fn a_manifest_of_version_1_says_its_window_in_words() {
+    let source = SnapshotSource {
+        source: PredictionWindow::SOURCE.to_owned(),
+        query_or_window: Some(window().in_words()),
+        parents: Vec::new(),
+        window: None,
+        created_at: time("2026-11-23T09:00:00Z"),
+    };
+    let manifest = snapshot::write(&*memory(), &sample_customers(), schema(), source)
+        .await
+        .unwrap();
+    assert_eq!(manifest.format_version, 1);
+    let expected = PredictionWindow {
+        generations: None,
+        ..window()
+    };
+    assert_eq!(manifest.prediction_window(), Some(expected));
+}
+
+fn window() -> PredictionWindow {
+    PredictionWindow {
+        model: model(),
+        from: time("2026-11-22T09:00:00Z"),
+        to: time("2026-11-23T09:00:00Z"),
+        report_id: "r-1".to_owned(),
+        generations: Some([Generation(2), Generation(3)].into()),
+    }
+}
+
+async fn stored_manifest(window: Option<PredictionWindow>) -> Bytes {
+    let store = memory();
+    let manifest = snapshot_manifest().await;
+    let source = SnapshotSource {
+        source: manifest.source,
+        query_or_window: manifest.query_or_window,
+        parents: manifest.parents,
+        window,
+        created_at: manifest.created_at,
+    };
+    let written = snapshot::write(&*store, &sample_customers(), schema(), source)
+        .await
+        .unwrap();
+    let key = holdfast_records::layout::snapshot_manifest_key(&written.digest);
+    store.get(&key).await.unwrap()
+}
+
 /// Digests name snapshots for ever, and a run repeated must find the same ones. When a newer Parquet crate fails this test, it
 /// writes the same rows otherwise: say so in the changelog, then let the test compare with a sample written by the new crate.
 #[test]
@@ -303,27 +359,16 @@ fn todays_writer_makes_the_bytes_of_the_samples() {
 #[tokio::test]
 #[ignore = "writes the samples of a new format version"]
 async fn missing_samples_are_written() {
-    let store = memory();
-    let manifest = snapshot_manifest().await;
-    let source = SnapshotSource {
-        source: manifest.source.clone(),
-        query_or_window: manifest.query_or_window.clone(),
-        parents: manifest.parents.clone(),
-        created_at: manifest.created_at,
-    };
-    snapshot::write(&*store, &sample_customers(), schema(), source)
-        .await
-        .unwrap();
-    let stored = store
-        .get(&holdfast_records::layout::snapshot_manifest_key(&manifest.digest))
-        .await
-        .unwrap();
     let samples = [
         (
             format!("snapshot.v{}.parquet", snapshot::FORMAT_VERSION),
             snapshot::encode(&sample_customers(), schema()).unwrap(),
         ),
-        (format!("snapshot_manifest.v{}.json", manifest.format_version), stored),
+        ("snapshot_manifest.v1.json".to_owned(), stored_manifest(None).await),
+        (
+            format!("snapshot_manifest.v{}.json", snapshot::MANIFEST_VERSION),
+            stored_manifest(Some(window())).await,
+        ),
         (
             format!("predictions.v{}.parquet", prediction::FORMAT_VERSION),
             prediction::encode(&sample_predictions(), schema()).unwrap(),

@@ -13,6 +13,7 @@ fn source(name: &str) -> SnapshotSource {
         source: name.to_owned(),
         query_or_window: None,
         parents: Vec::new(),
+        window: None,
         created_at: time("2026-11-23T09:00:00Z"),
     }
 }
@@ -107,9 +108,9 @@ async fn a_manifest_under_another_digest_is_refused() {
 async fn a_newer_manifest_is_refused_by_its_version() {
     let store = memory();
     let digest = Digest::of(b"x");
-    let body = r#"{"format_version":2}"#;
+    let body = r#"{"format_version":3}"#;
     let sealed = format!(
-        "{{\"checksum\":\"{}\",\"format_version\":2}}",
+        "{{\"checksum\":\"{}\",\"format_version\":3}}",
         Digest::of(body.as_bytes())
     );
     store
@@ -119,8 +120,8 @@ async fn a_newer_manifest_is_refused_by_its_version() {
     let error = snapshot::read_manifest(&*store, &digest).await.unwrap_err();
     let unsupported = FormatError::UnsupportedVersion {
         kind: "snapshot manifest",
-        found: 2,
-        newest: 1,
+        found: 3,
+        newest: snapshot::MANIFEST_VERSION,
     };
     assert!(
         matches!(&error, Error::Format { source, .. } if *source == unsupported),

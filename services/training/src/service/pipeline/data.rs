@@ -292,6 +292,7 @@ async fn store(
         source: source.to_owned(),
         query_or_window: how,
         parents,
+        window: None,
         created_at: job.parts.clock.now(),
     };
     let manifest = snapshot::write(&*job.parts.blobs, rows, job.parts.schema, source).await?;
