@@ -158,7 +158,7 @@ prove-log: build .tools/python.stamp $(NEXTEST_STAMP) ## 50 kills under load, a 
 	$(PROVE) -E 'test(proofs::log::full)'
 
 .PHONY: prove-champion
-prove-champion: $(NEXTEST_STAMP) ## 1,000 seeded races of 16 writers for the champion's place, with 412, 409, lost replies and late writes; approvals raced
+prove-champion: .tools/python.stamp $(NEXTEST_STAMP) ## 1,000 seeded races of 16 writers for the champion's place, with 412, 409, lost replies and late writes; then over gRPC through two registries, one of which ends; approvals raced
 	$(CARGO) nextest run --locked --package holdfast-records --package holdfast-registry --no-capture \
 	  -E 'test(champion_race) + test(approvals) + test(racing)'
 

@@ -7,6 +7,7 @@ mod champion;
 mod gate;
 mod lineage;
 mod models;
+mod racing;
 mod rollout;
 mod support;
 mod tracking;
