@@ -150,7 +150,7 @@ prove-%: export HOLDFAST_BIN_DIR := $(CURDIR)/$(BIN_DIR)
 prove-%: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
 
 .PHONY: prove-swap
-prove-swap: build $(NEXTEST_STAMP) ## 100 swaps under load with the registry killed meanwhile, then 1,000 swaps with memory watched
+prove-swap: build $(NEXTEST_STAMP) ## 100 swaps under load with the registry killed meanwhile, the time of each rollback, then 1,000 swaps with memory watched
 	$(PROVE) -E 'test(proofs::swap::full)'
 
 .PHONY: prove-log

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use holdfast_api::inference::v1::GetModelRequest;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
@@ -19,6 +20,9 @@ use crate::support::{Cluster, Name, PATIENCE, customers};
 
 const MODEL: &str = "churn";
 const CUSTOMERS: usize = 200;
+
+/// From the call that goes back to an earlier champion to its serving again, at most.
+const ROLLBACK: Duration = Duration::from_secs(5);
 
 /// How much is proved.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +120,10 @@ impl Stage {
 async fn prove(stage: &mut Stage, size: Size) {
     let callers = stage.callers(size.callers);
     let mut deaths = 0;
+    let mut rollbacks = Vec::new();
     for swap in 1..=size.swaps {
+        let goes_back = stage.generation.is_multiple_of(2);
+        let called = Instant::now();
         stage.change_champion().await;
         let dies = swap.is_multiple_of(size.swaps_per_death);
         if dies {
@@ -125,6 +132,9 @@ async fn prove(stage: &mut Stage, size: Size) {
             deaths += 1;
         }
         stage.swapped().await;
+        if goes_back && !dies {
+            rollbacks.push(called.elapsed());
+        }
         callers.more_answers(size.answers_per_swap).await;
         if dies {
             stage.cluster.revive(Name::Registry).await;
@@ -138,6 +148,18 @@ async fn prove(stage: &mut Stage, size: Size) {
         heard.answers,
         heard.complaints.len()
     ));
+    rollbacks.sort_unstable();
+    let slowest = rollbacks.last().copied().unwrap_or(Duration::MAX);
+    show(&format!(
+        "{} rollbacks under load with the registry up, from the call to serving: {} ms in the median, {} ms at most",
+        rollbacks.len(),
+        rollbacks[rollbacks.len() / 2].as_millis(),
+        slowest.as_millis()
+    ));
+    assert!(
+        slowest < ROLLBACK,
+        "a rollback took {slowest:?}, allowed are {ROLLBACK:?}"
+    );
     assert!(
         heard.complaints.is_empty(),
         "{:?}",
