@@ -14,6 +14,7 @@ mod settings;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use holdfast_api::DynInferenceService;
 use holdfast_chassis::client::ClientMetrics;
 use holdfast_chassis::client::retry::RetryPolicy;
@@ -70,15 +71,26 @@ impl Running {
 ///
 /// # Errors
 /// [`Error`] if an address cannot be had or a peer's URL is not one.
-pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running, Error> {
-    start_beside(None, common, settings, shutdown).await
+pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFuture<'static, Result<Running, Error>> {
+    start_beside(None, common, settings, shutdown)
 }
 
 /// [`start`] in the process of an inference, whose predictions then need no socket.
 ///
+/// Boxed, so that its code is generated once, here, and not again in every program that starts it.
+///
 /// # Errors
 /// As [`start`].
-pub async fn start_beside(
+pub fn start_beside(
+    inference: Option<Local<DynInferenceService>>,
+    common: Common,
+    settings: Settings,
+    shutdown: Shutdown,
+) -> BoxFuture<'static, Result<Running, Error>> {
+    Box::pin(bind_and_serve(inference, common, settings, shutdown))
+}
+
+async fn bind_and_serve(
     inference: Option<Local<DynInferenceService>>,
     common: Common,
     settings: Settings,

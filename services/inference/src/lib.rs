@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use holdfast_api::DynInferenceService;
 use holdfast_api::inference::v1::inference_service_server::InferenceServiceServer;
 use holdfast_api::open_inference::v2::grpc_inference_service_server::GrpcInferenceServiceServer;
@@ -91,9 +92,15 @@ pub struct Foundation {
 /// Opens the blob store of the settings, recovers the spool, puts the last good model in service, binds the ports and
 /// answers until `shutdown` triggers. Registry and blob store may be away.
 ///
+/// Boxed, so that its code is generated once, here, and not again in every program that starts it.
+///
 /// # Errors
 /// [`Error`] when local state cannot be used or a port cannot be had.
-pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
+pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFuture<'static, Result<Running>> {
+    Box::pin(open_and_serve(common, settings, shutdown))
+}
+
+async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let blobs = common.blob_store.open(&common.data_dir).await?;
     start_on(
         Foundation {
@@ -111,7 +118,16 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_on(
+pub fn start_on(
+    foundation: Foundation,
+    common: Common,
+    settings: Settings,
+    shutdown: Shutdown,
+) -> BoxFuture<'static, Result<Running>> {
+    Box::pin(recover_and_serve(foundation, common, settings, shutdown))
+}
+
+async fn recover_and_serve(
     foundation: Foundation,
     common: Common,
     settings: Settings,

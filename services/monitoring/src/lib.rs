@@ -16,6 +16,7 @@ mod training_client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use holdfast_api::monitoring::v1::monitoring_service_server::MonitoringServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
@@ -57,9 +58,15 @@ impl Running {
 
 /// Opens the blob store, binds the ports and answers until `shutdown` triggers.
 ///
+/// Boxed, so that its code is generated once, here, and not again in every program that starts it.
+///
 /// # Errors
 /// [`Error`] when the store cannot be opened or a port cannot be had. No other service needs to be there.
-pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
+pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFuture<'static, Result<Running>> {
+    Box::pin(open_and_serve(common, settings, shutdown))
+}
+
+async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let blobs = common.blob_store.open(&common.data_dir).await?;
     start_with(&common, settings, blobs, Arc::new(SystemClock), shutdown).await
 }
@@ -68,7 +75,17 @@ pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Re
 ///
 /// # Errors
 /// As [`start`].
-pub async fn start_with(
+pub fn start_with(
+    common: &Common,
+    settings: Settings,
+    blobs: Arc<dyn BlobStore>,
+    clock: Arc<dyn Clock>,
+    shutdown: Shutdown,
+) -> BoxFuture<'_, Result<Running>> {
+    Box::pin(bind_and_serve(common, settings, blobs, clock, shutdown))
+}
+
+async fn bind_and_serve(
     common: &Common,
     settings: Settings,
     blobs: Arc<dyn BlobStore>,

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::lineage_service_server::LineageServiceServer;
@@ -66,9 +67,15 @@ impl Running {
 
 /// Opens the stores, binds the ports and answers until `shutdown` triggers.
 ///
+/// Boxed, so that its code is generated once, here, and not again in every program that starts it.
+///
 /// # Errors
 /// [`Error`] when a store cannot be opened or a port cannot be had.
-pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
+pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFuture<'static, Result<Running>> {
+    Box::pin(open_and_serve(common, settings, shutdown))
+}
+
+async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let data_dir = &common.data_dir;
     let database = open_database(data_dir, &settings).await?;
     let store: Arc<dyn MetadataStore> = database.clone();

@@ -17,6 +17,7 @@ mod settings;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use holdfast_api::training::v1::training_service_server::TrainingServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
@@ -54,9 +55,15 @@ impl Running {
 
 /// Opens the stores, binds the ports and answers until `shutdown` triggers. The registry may be away.
 ///
+/// Boxed, so that its code is generated once, here, and not again in every program that starts it.
+///
 /// # Errors
 /// [`Error`] when a store cannot be opened, the parameter sets cannot be used or a port cannot be had.
-pub async fn start(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
+pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFuture<'static, Result<Running>> {
+    Box::pin(open_and_serve(common, settings, shutdown))
+}
+
+async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let registry = Arc::new(MetricsRegistry::new("training"));
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
