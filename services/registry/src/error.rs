@@ -1,8 +1,11 @@
 //! What can go wrong in the registry, and the shared code each error maps to.
 
+use std::sync::Arc;
+
 use holdfast_chassis::error::{Code, Fault, FieldViolation};
 use holdfast_domain::{Digest, Generation, InvalidId, ModelName, ModelVersion};
 use holdfast_records::champion::ChampionEntry;
+use sqlx::sqlite::SqliteError;
 
 use crate::service::approvals::PromotionState;
 use crate::service::tracking::ExperimentBy;
@@ -301,6 +304,12 @@ pub enum Error {
     /// The database failed.
     #[error("metadata database failed")]
     Database(#[from] sqlx::Error),
+    /// What was written was given back with others' writes, because they could not be committed together.
+    #[error("metadata database did not commit")]
+    NotCommitted(#[source] Arc<sqlx::Error>),
+    /// Nobody writes to the database any more: the registry is ending, or a write has broken.
+    #[error("metadata database takes no writes")]
+    WriterGone,
     /// The database's tables could not be brought up to date.
     #[error("metadata database could not be migrated")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -321,6 +330,62 @@ pub enum Error {
     /// A port cannot be had.
     #[error(transparent)]
     Bind(#[from] holdfast_chassis::server::BindError),
+}
+
+/// Whether the database may do the same a little later: it cannot be reached, is busy, gave up waiting, or ended one of
+/// two transactions that waited for each other.
+fn comes_back(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            if error.try_downcast_ref::<SqliteError>().is_some() {
+                // SQLITE_BUSY and SQLITE_LOCKED; the upper bits tell why.
+                return code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6));
+            }
+            // Connection lost, transaction ended, out of connections or memory, ended by an operator or a timeout.
+            ["08", "40", "53", "57", "55P03"]
+                .iter()
+                .any(|class| code.starts_with(class))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the disk of the database is full.
+fn disk_is_full(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        return code == "13";
+    }
+    code == "53100"
+}
+
+fn database_fault(error: &Error) -> Fault {
+    // The cause is for the log, not for the caller.
+    tracing::error!(error = error as &dyn std::error::Error, "metadata database failed");
+    let away = || Fault::new(Code::Unavailable, "DATABASE_AWAY", error.to_string());
+    let source = match error {
+        Error::Database(source) => source,
+        Error::NotCommitted(source) => source,
+        _ => return away(),
+    };
+    if disk_is_full(source) {
+        return Fault::new(
+            Code::ResourceExhausted,
+            "DISK_FULL",
+            "the disk of the metadata database is full",
+        );
+    }
+    match error {
+        // Whatever it was, this write was not made, and another try may be luckier than its group.
+        Error::NotCommitted(_) => away(),
+        _ if comes_back(source) => away(),
+        _ => Fault::new(Code::Internal, "INTERNAL", error.to_string()),
+    }
 }
 
 impl From<Error> for Fault {
@@ -391,8 +456,8 @@ impl From<Error> for Fault {
             }
             Error::Storage(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Records(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
-            Error::Database(_)
-            | Error::Migration(_)
+            Error::Database(_) | Error::NotCommitted(_) | Error::WriterGone => database_fault(&error),
+            Error::Migration(_)
             | Error::Corrupt(_)
             | Error::Storage(_)
             | Error::Records(_)

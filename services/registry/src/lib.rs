@@ -2,7 +2,7 @@
 //!
 //! `service/` is the logic: [`service::tracking`] (runs and what is logged to them), [`service::models`] (versions and
 //! the evidence about them), [`service::gate`] (the policy, a pure function), [`service::champions`] (promotion,
-//! rollback, history, watching, over the champion log in the blob store), [`service::approvals`] (promotions that wait for approvers), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite). `grpc/` is the
+//! rollback, history, watching, over the champion log in the blob store), [`service::approvals`] (promotions that wait for approvers), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite or Postgres). `grpc/` is the
 //! adapter. Who is champion is in the blob store alone; the database can be lost without losing that.
 
 mod error;
@@ -41,7 +41,7 @@ use service::lineage::Lineage;
 use service::models::Models;
 use service::replicas::Replicas;
 use service::rollouts::Rollouts;
-use service::store::{MetadataStore, SqliteStore};
+use service::store::SqlStore;
 use service::tracking::Tracking;
 
 /// The method whose time the size of what is sent decides.
@@ -78,16 +78,15 @@ pub fn start(common: Common, settings: Settings, shutdown: Shutdown) -> BoxFutur
 async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) -> Result<Running> {
     let data_dir = &common.data_dir;
     let database = open_database(data_dir, &settings).await?;
-    let store: Arc<dyn MetadataStore> = database.clone();
     let blobs = common.blob_store.open(data_dir).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
     let registry = Arc::new(MetricsRegistry::new("registry"));
     let metrics = Metrics::new(&registry);
-    let tracking = Tracking::new(store.clone(), clock.clone());
+    let tracking = Tracking::new(database.clone(), clock.clone());
     let lineage = Lineage::new(blobs.clone(), tracking.clone());
     let models = Models::new(
-        store,
+        database.clone(),
         blobs.clone(),
         clock.clone(),
         settings.gate.clone(),
@@ -156,19 +155,23 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     Ok(running)
 }
 
-/// The database, in the data directory unless the settings name another place.
-async fn open_database(data_dir: &Path, settings: &Settings) -> Result<Arc<SqliteStore>> {
+/// The database: Postgres where the settings name one, else a SQLite file, in the data directory unless they name
+/// another place.
+async fn open_database(data_dir: &Path, settings: &Settings) -> Result<Arc<SqlStore>> {
     tokio::fs::create_dir_all(data_dir)
         .await
         .map_err(|source| Error::DataDir {
             path: data_dir.display().to_string(),
             source,
         })?;
+    if let Some(url) = &settings.database_url {
+        return Ok(Arc::new(SqlStore::open_postgres(url).await?));
+    }
     let path = settings
         .database_path
         .clone()
         .unwrap_or_else(|| data_dir.join("registry.db"));
-    Ok(Arc::new(SqliteStore::open(&path).await?))
+    Ok(Arc::new(SqlStore::open_sqlite(&path).await?))
 }
 
 /// Follows what other registry replicas write to the champion log and to the record of rollouts, and finishes approved

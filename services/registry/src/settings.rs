@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 
-use holdfast_chassis::settings::{Common, Section, ServerSettings, SettingsViolation};
+use holdfast_chassis::settings::{Common, Secret, Section, ServerSettings, SettingsViolation};
 use holdfast_domain::ModelName;
 use holdfast_storage::MAX_PUT_BYTES;
 use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::service::gate::GatePolicy;
+
+const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// The settings of the registry; `config.default.yaml` explains each key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +22,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// The SQLite file; `None`: `registry.db` in the data directory.
     pub database_path: Option<PathBuf>,
+    /// A Postgres database instead of SQLite, `postgres://user:password@host:port/name`.
+    pub database_url: Option<Secret>,
     /// How often to look for entries of other registry replicas, in milliseconds.
     pub refresh_interval_ms: u64,
     /// What a candidate must show.
@@ -160,6 +166,7 @@ impl Settings {
         Self {
             server: ServerSettings::on_free_ports(),
             database_path: None,
+            database_url: None,
             refresh_interval_ms: 2_000,
             gate: GatePolicy::default(),
             rollout: RolloutDefaults::default(),
@@ -167,6 +174,23 @@ impl Settings {
             replica_silent_after_ms: 60_000,
             artifacts: ArtifactSettings::default(),
         }
+    }
+}
+
+impl Settings {
+    /// What is wrong with the database's place. The URL is not repeated: there may be a password in it.
+    fn database_problem(&self) -> Option<SettingsViolation> {
+        let url = self.database_url.as_ref()?;
+        let message = if self.database_path.is_some() {
+            "must be null where database_path is set: one database has all metadata"
+        } else if !POSTGRES_SCHEMES.iter().any(|scheme| url.expose().starts_with(scheme))
+            || PgConnectOptions::from_str(url.expose()).is_err()
+        {
+            "must be a Postgres URL such as postgres://user:password@host:5432/name"
+        } else {
+            return None;
+        };
+        Some(SettingsViolation::new("registry.database_url", message))
     }
 }
 
@@ -237,6 +261,7 @@ impl Section for Settings {
             ));
         }
         found.extend(self.artifacts.problems());
+        found.extend(self.database_problem());
         if found.is_empty() { Ok(()) } else { Err(found) }
     }
 }

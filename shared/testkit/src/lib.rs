@@ -1,4 +1,4 @@
-//! What the tests of all crates share: waiting on conditions, the bank's file, a real S3 server, a proxy that refuses, processes
+//! What the tests of all crates share: waiting on conditions, the bank's file, a real S3 server, a real Postgres, a proxy that refuses, processes
 //! under test.
 //!
 //! It knows none of the other crates, so that every one of them can use it in its tests. Everything here panics with what it was doing when an
@@ -12,6 +12,7 @@
 mod bank;
 mod eventually;
 mod ports;
+mod postgres;
 mod process;
 mod proxy;
 mod seaweed;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 pub use bank::bank_csv;
 pub use eventually::{eventually, eventually_some};
 pub use ports::free_ports;
+pub use postgres::Postgres;
 pub use process::{Line, Process, ProcessBuilder, Stream};
 pub use proxy::TcpProxy;
 pub use seaweed::SeaweedS3;

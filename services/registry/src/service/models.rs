@@ -12,7 +12,7 @@ use holdfast_storage::{BlobStore, Created};
 use jiff::Timestamp;
 
 use super::gate::{self, CurrentChampion, Evaluation, GateDecision, GatePolicy, ModelId};
-use super::store::{MetadataStore, Page, PageRequest};
+use super::store::{Page, PageRequest, TrackingStore, VersionStore};
 use crate::error::{Error, Result, Violation};
 use crate::metrics::{GateLabels, Metrics, Verdict};
 
@@ -105,7 +105,8 @@ pub struct ModelSummary {
 /// Versions over a metadata store and a blob store.
 #[derive(Clone, Debug)]
 pub struct Models {
-    store: Arc<dyn MetadataStore>,
+    store: Arc<dyn VersionStore>,
+    runs: Arc<dyn TrackingStore>,
     blobs: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
     policy: GatePolicy,
@@ -113,16 +114,17 @@ pub struct Models {
 }
 
 impl Models {
-    /// Versions in `store`, artefacts in `blobs`, judged by `policy`.
-    pub fn new(
-        store: Arc<dyn MetadataStore>,
+    /// Versions in `store`, whose runs it knows too, artefacts in `blobs`, judged by `policy`.
+    pub fn new<S: VersionStore + TrackingStore + 'static>(
+        store: Arc<S>,
         blobs: Arc<dyn BlobStore>,
         clock: Arc<dyn Clock>,
         policy: GatePolicy,
         metrics: Metrics,
     ) -> Self {
         Self {
-            store,
+            store: store.clone(),
+            runs: store,
             blobs,
             clock,
             policy,
@@ -202,7 +204,7 @@ impl Models {
     /// # Errors
     /// [`Error::StarterUnknown`] when neither is on record; the database's.
     pub async fn run_started_by(&self, record: &VersionRecord) -> Result<String> {
-        let run = match self.store.run(&record.run_id).await {
+        let run = match self.runs.run(&record.run_id).await {
             Ok(run) => Some(run),
             Err(Error::NoSuchRun(_)) => None,
             Err(error) => return Err(error),

@@ -6,7 +6,7 @@ use holdfast_chassis::clock::Clock;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::store::{MetadataStore, Page, PageRequest};
+use super::store::{Page, PageRequest, TrackingStore};
 use crate::error::{Result, Violation};
 
 /// Longest key of a parameter, metric or tag, in characters.
@@ -162,13 +162,13 @@ pub struct RunChange {
 /// Tracking over a metadata store.
 #[derive(Clone, Debug)]
 pub struct Tracking {
-    store: Arc<dyn MetadataStore>,
+    store: Arc<dyn TrackingStore>,
     clock: Arc<dyn Clock>,
 }
 
 impl Tracking {
     /// Tracking over `store`.
-    pub fn new(store: Arc<dyn MetadataStore>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn TrackingStore>, clock: Arc<dyn Clock>) -> Self {
         Self { store, clock }
     }
 

@@ -9,5 +9,6 @@ mod lineage;
 mod models;
 mod racing;
 mod rollout;
+mod store;
 mod support;
 mod tracking;

@@ -220,7 +220,10 @@ impl Artifacts {
         }
         Err(Error::ArtifactDamaged {
             path: path.to_string(),
-            problem: format!("equal bytes were stored before, and {key} has {found} bytes and not {}", bytes.size_bytes),
+            problem: format!(
+                "equal bytes were stored before, and {key} has {found} bytes and not {}",
+                bytes.size_bytes
+            ),
         })
     }
 }

@@ -125,11 +125,7 @@ fn is_alive(lock: &Path) -> io::Result<bool> {
 }
 
 fn lock_file(path: &Path) -> io::Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
+    File::options().create(true).truncate(false).write(true).open(path)
 }
 
 /// Whether the disk, or the user's share of it, is full.

@@ -1,0 +1,141 @@
+//! The SQL store: SQLite (WAL, one writing connection, several readers, every commit synced to disk) or Postgres.
+
+use std::path::Path;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use holdfast_storage::Secret;
+use jiff::Timestamp;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+use super::statement::{Dialect, Readers, Tx};
+use super::writer::Writer;
+use super::{Page, migrations};
+use crate::error::{Error, Result};
+
+/// How long a writer waits for another process that holds the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long a call waits for a connection before it is answered UNAVAILABLE.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Postgres ends a statement that runs longer, so that a caller that left does not keep a connection busy.
+const STATEMENT_TIMEOUT: &str = "30s";
+
+/// The metadata store on one database. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct SqlStore {
+    /// Where reads go: they see every write that was answered.
+    pub(super) readers: Readers,
+    writes: Writes,
+}
+
+#[derive(Clone, Debug)]
+enum Writes {
+    Sqlite(Writer),
+    Postgres(PgPool),
+}
+
+impl SqlStore {
+    /// Opens the file, creates it when absent and applies the migrations it lacks.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when the file cannot be opened, [`Error::Migration`] when it was written by a newer version.
+    pub async fn open_sqlite(path: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            // As in Postgres, and as MLflow's LIKE has it.
+            .pragma("case_sensitive_like", "ON");
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        migrations::sqlite().run(&writer).await.map_err(Error::Migration)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options.read_only(true))
+            .await?;
+        Ok(Self {
+            readers: Readers::Sqlite(readers),
+            writes: Writes::Sqlite(Writer::start(writer)),
+        })
+    }
+
+    /// Opens the database behind `url` and applies the migrations it lacks. Several registries may do so at once.
+    ///
+    /// # Errors
+    /// [`Error::Database`] when it does not answer, [`Error::Migration`] when it was written by a newer version.
+    pub async fn open_postgres(url: &Secret) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url.expose())?
+            .application_name("holdfast-registry")
+            .options([("statement_timeout", STATEMENT_TIMEOUT), ("timezone", "UTC")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(POSTGRES_CONNECTIONS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await?;
+        migrations::postgres().run(&pool).await.map_err(Error::Migration)?;
+        Ok(Self {
+            readers: Readers::Postgres(pool.clone()),
+            writes: Writes::Postgres(pool),
+        })
+    }
+
+    /// Which SQL it understands.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.writes {
+            Writes::Sqlite(_) => Dialect::Sqlite,
+            Writes::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Runs `work` in one transaction: all of it is durable on return, or nothing of it when it fails. On SQLite it
+    /// runs alone. On Postgres others run beside it, read committed: what reads before it writes takes
+    /// [`Tx::lock`] first.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(Tx<'c>) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        match &self.writes {
+            Writes::Sqlite(writer) => writer.write(work).await,
+            Writes::Postgres(pool) => {
+                let mut transaction = pool.begin().await?;
+                let done = work(Tx::Postgres(&mut transaction)).await?;
+                transaction.commit().await?;
+                Ok(done)
+            }
+        }
+    }
+}
+
+/// Microseconds since 1970 UTC, as the tables store time.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+pub(super) fn timestamp(micros: i64) -> Result<Timestamp> {
+    Timestamp::from_microsecond(micros).map_err(|_| Error::Corrupt("a time out of range".into()))
+}
+
+/// Cuts the extra row off that says whether there is a next page.
+pub(super) fn page_of<T>(mut rows: Vec<(i64, T)>, size: u32) -> Page<T> {
+    let more = rows.len() > size as usize;
+    rows.truncate(size as usize);
+    let next = if more {
+        rows.last().map(|(position, _)| *position)
+    } else {
+        None
+    };
+    Page {
+        items: rows.into_iter().map(|(_, item)| item).collect(),
+        next,
+    }
+}

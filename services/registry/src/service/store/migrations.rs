@@ -1,0 +1,44 @@
+//! The tables of both databases, step by step. A step that was released never changes: databases hold its checksum.
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// One step: its number, its name, and its SQL for SQLite and for Postgres.
+type Step = (i64, &'static str, &'static str, &'static str);
+
+macro_rules! step {
+    ($version:literal, $name:literal, $file:literal) => {
+        (
+            $version,
+            $name,
+            include_str!(concat!("../../../migrations/sqlite/", $file)),
+            include_str!(concat!("../../../migrations/postgres/", $file)),
+        )
+    };
+}
+
+const STEPS: &[Step] = &[
+    step!(1, "tracking", "0001_tracking.sql"),
+    step!(2, "models", "0002_models.sql"),
+    step!(3, "artifacts", "0003_artifacts.sql"),
+];
+
+/// The steps for SQLite.
+pub(super) fn sqlite() -> Migrator {
+    migrator(|step| step.2)
+}
+
+/// The steps for Postgres. A lock in the database lets one registry at a time apply them.
+pub(super) fn postgres() -> Migrator {
+    migrator(|step| step.3)
+}
+
+fn migrator(sql: fn(&Step) -> &'static str) -> Migrator {
+    let migrations = STEPS.iter().map(|step| {
+        let text = sqlx::SqlStr::from_static(sql(step));
+        Migration::new(step.0, step.1.into(), MigrationType::Simple, text, false)
+    });
+    Migrator {
+        migrations: migrations.collect::<Vec<_>>().into(),
+        ..Migrator::DEFAULT
+    }
+}

@@ -1,0 +1,227 @@
+//! Model versions and gate decisions in SQL.
+
+use async_trait::async_trait;
+use holdfast_domain::{Digest, ModelName, ModelVersion};
+use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
+
+use super::database::{SqlStore, micros, page_of, timestamp};
+use super::statement::values;
+use super::versions::VersionStore;
+use super::{Page, PageRequest};
+use crate::error::{Error, Result};
+use crate::service::gate::GateDecision;
+use crate::service::models::{FinishedVersion, VersionRecord, VersionStatus};
+
+const COLUMNS: &str = "model, version, status, run_id, artifact_digest, artifact_size_bytes, family, \
+                       training_snapshot, test_snapshot, created_at_us, created_by";
+
+type VersionRow = (
+    String,
+    i64,
+    String,
+    String,
+    Option<String>,
+    i64,
+    String,
+    String,
+    String,
+    i64,
+    String,
+);
+
+#[async_trait]
+impl VersionStore for SqlStore {
+    async fn reserve_version(
+        &self,
+        model: &ModelName,
+        run_id: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<VersionRecord> {
+        let (name, run, by) = (model.to_string(), run_id.to_owned(), by.to_owned());
+        let version = self
+            .write(move |mut tx| {
+                Box::pin(async move {
+                    tx.lock(&format!("versions of {name}")).await?;
+                    let sql = "INSERT INTO models (name, created_at_us) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+                    tx.execute(sql, values![&name, micros(now)]).await?;
+                    let sql = "INSERT INTO model_versions (model, version, status, run_id, created_at_us, created_by)
+                               SELECT $1, coalesce(max(version), 0) + 1, 'pending', $2, $3, $4
+                               FROM model_versions WHERE model = $1
+                               ON CONFLICT (model, run_id) DO NOTHING";
+                    tx.execute(sql, values![&name, &run, micros(now), by]).await?;
+                    let sql = "SELECT version FROM model_versions WHERE model = $1 AND run_id = $2";
+                    let (version,): (i64,) = tx.fetch_one(sql, values![name, run]).await?;
+                    version_number(version)
+                })
+            })
+            .await?;
+        self.version(model, version).await
+    }
+
+    async fn finish_version(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        facts: &FinishedVersion,
+    ) -> Result<VersionRecord> {
+        let values = values![
+            facts.artifact_digest.to_string(),
+            i64::try_from(facts.artifact_size_bytes).unwrap_or(i64::MAX),
+            &facts.family,
+            &facts.training_snapshot,
+            &facts.test_snapshot,
+            model.as_str(),
+            version.0,
+        ];
+        let changed = self
+            .write(move |mut tx| {
+                Box::pin(async move {
+                    let sql = "UPDATE model_versions SET status = 'ready', artifact_digest = $1,
+                                   artifact_size_bytes = $2, family = $3, training_snapshot = $4, test_snapshot = $5
+                               WHERE model = $6 AND version = $7 AND (status = 'pending' OR artifact_digest = $1)";
+                    tx.execute(sql, values).await
+                })
+            })
+            .await?;
+        let record = self.version(model, version).await?;
+        if changed == 0 {
+            return Err(Error::VersionIsOther {
+                model: model.clone(),
+                version,
+            });
+        }
+        Ok(record)
+    }
+
+    async fn version(&self, model: &ModelName, version: ModelVersion) -> Result<VersionRecord> {
+        let sql = format!("SELECT {COLUMNS} FROM model_versions WHERE model = $1 AND version = $2");
+        let values = values![model.as_str(), version.0];
+        let row = self.readers.fetch_optional(AssertSqlSafe(sql), values).await?;
+        let row = row.ok_or_else(|| Error::NoSuchVersion {
+            model: model.clone(),
+            version,
+        })?;
+        Ok(self.version_of(row).await?.1)
+    }
+
+    async fn versions(&self, model: &ModelName, page: &PageRequest) -> Result<Page<VersionRecord>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM model_versions WHERE model = $1 AND version < $2 ORDER BY version DESC LIMIT $3"
+        );
+        let values = values![model.as_str(), page.before.unwrap_or(i64::MAX), page.size + 1];
+        let rows = self.readers.fetch_all::<VersionRow>(AssertSqlSafe(sql), values).await?;
+        if rows.is_empty() && page.before.is_none() {
+            return Err(Error::NoSuchModel(model.clone()));
+        }
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows {
+            found.push(self.version_of(row).await?);
+        }
+        Ok(page_of(found, page.size))
+    }
+
+    async fn models(&self) -> Result<Vec<(ModelName, u32, ModelVersion)>> {
+        let sql = "SELECT m.name, count(v.version), coalesce(max(v.version), 0)
+                   FROM models m LEFT JOIN model_versions v ON v.model = m.name GROUP BY m.name ORDER BY m.name";
+        let rows = self.readers.fetch_all::<(String, i64, i64)>(sql, values![]).await?;
+        rows.into_iter()
+            .map(|(name, versions, latest)| Ok((model_name(&name)?, count(versions)?, version_number(latest)?)))
+            .collect()
+    }
+
+    async fn record_decision(
+        &self,
+        model: &ModelName,
+        version: ModelVersion,
+        digest: &Digest,
+        decision: &GateDecision,
+    ) -> Result<()> {
+        let json =
+            serde_json::to_string(decision).map_err(|source| Error::Corrupt(format!("gate decision: {source}")))?;
+        let values = values![
+            model.as_str(),
+            version.0,
+            digest.to_string(),
+            micros(decision.decided_at),
+            json,
+        ];
+        self.write(move |mut tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO gate_decisions (model, version, evaluation_digest, decided_at_us, decision)
+                           VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+                tx.execute(sql, values).await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn others_judged_on(&self, model: &ModelName, version: ModelVersion, test_snapshot: &Digest) -> Result<u32> {
+        // A model has as many decisions as it had trainings: reading their JSON is cheap enough.
+        let sql = self.dialect().pick(
+            "SELECT count(DISTINCT version) FROM gate_decisions
+             WHERE model = $1 AND version <> $2 AND json_extract(decision, '$.evaluation.test_snapshot') = $3",
+            "SELECT count(DISTINCT version) FROM gate_decisions
+             WHERE model = $1 AND version <> $2 AND decision::json #>> '{evaluation,test_snapshot}' = $3",
+        );
+        let values = values![model.as_str(), version.0, test_snapshot.to_string()];
+        let found = self.readers.fetch_optional::<(i64,)>(sql, values).await?;
+        count(found.map_or(0, |(others,)| others))
+    }
+}
+
+impl SqlStore {
+    async fn version_of(&self, row: VersionRow) -> Result<(i64, VersionRecord)> {
+        let (model, number, status, run_id, digest, size, family, training, test, created_at, created_by) = row;
+        let sql = "SELECT decision FROM gate_decisions WHERE model = $1 AND version = $2 ORDER BY decided_at_us";
+        let decisions = self
+            .readers
+            .fetch_all::<(String,)>(sql, values![&model, number])
+            .await?;
+        let decisions = decisions
+            .iter()
+            .map(|(json,)| {
+                serde_json::from_str(json).map_err(|source| Error::Corrupt(format!("gate decision: {source}")))
+            })
+            .collect::<Result<Vec<GateDecision>>>()?;
+        let digest = digest
+            .map(|hex| {
+                hex.parse::<Digest>()
+                    .map_err(|_| Error::Corrupt(format!("digest {hex:?}")))
+            })
+            .transpose()?;
+        let record = VersionRecord {
+            model: model_name(&model)?,
+            version: version_number(number)?,
+            status: match status.as_str() {
+                "ready" => VersionStatus::Ready,
+                "pending" => VersionStatus::Pending,
+                other => return Err(Error::Corrupt(format!("version status {other:?}"))),
+            },
+            run_id,
+            artifact_digest: digest,
+            artifact_size_bytes: u64::try_from(size).unwrap_or(0),
+            family,
+            training_snapshot: training,
+            test_snapshot: test,
+            created_at: timestamp(created_at)?,
+            created_by,
+            decisions,
+        };
+        Ok((number, record))
+    }
+}
+
+fn model_name(text: &str) -> Result<ModelName> {
+    text.parse().map_err(|_| Error::Corrupt(format!("model name {text:?}")))
+}
+
+fn version_number(stored: i64) -> Result<ModelVersion> {
+    Ok(ModelVersion(count(stored)?))
+}
+
+fn count(stored: i64) -> Result<u32> {
+    u32::try_from(stored).map_err(|_| Error::Corrupt(format!("number {stored}")))
+}
