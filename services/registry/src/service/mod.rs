@@ -8,6 +8,7 @@ pub mod lineage;
 pub mod models;
 pub mod replicas;
 pub mod rollouts;
+pub mod search;
 pub mod store;
 pub mod tally;
 pub mod tracking;
