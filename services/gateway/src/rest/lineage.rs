@@ -17,9 +17,10 @@ use crate::service::lineage::{self, Lineage};
 pub(super) struct Which {
     /// A digest, a run's id, `model/version`, `model@generation`, a model (its champion), the key of a segment of the
     /// prediction log, or the id of a request.
+    #[param(min_length = 1, pattern = r"\S")]
     thing: String,
     /// Model for a version or `@generation` that is named without one.
-    #[param(required = false, nullable = false)]
+    #[param(required = false, nullable = false, pattern = "^([a-z0-9][a-z0-9_-]{0,63})?$")]
     model: Option<String>,
 }
 

@@ -19,8 +19,6 @@ names_of! {
         Snapshot,
         /// A run.
         Run,
-        /// A logged model.
-        LoggedModel,
         /// A version of a model.
         Version,
         /// An evaluation at the gate.
