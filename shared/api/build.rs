@@ -16,6 +16,7 @@ const PROTOS: &[&str] = &[
     "holdfast/registry/v1/promotion.proto",
     "holdfast/registry/v1/tracking.proto",
     "holdfast/registry/v1/models.proto",
+    "holdfast/registry/v1/registered_models.proto",
     "holdfast/registry/v1/rollout.proto",
     "holdfast/registry/v1/champion.proto",
     "holdfast/training/v1/training.proto",

@@ -8,10 +8,11 @@ use holdfast_records::champion::ChampionEntry;
 use sqlx::sqlite::SqliteError;
 
 use crate::service::approvals::PromotionState;
+use crate::service::registered::Refusal;
 use crate::service::tracking::ExperimentBy;
 
 /// The registry's result.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One field that breaks one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -248,6 +249,9 @@ pub enum Error {
     /// Nothing on record has this name.
     #[error("nothing on record is named {0:?}")]
     NoSuchThing(String),
+    /// It cannot be done to a registered model.
+    #[error(transparent)]
+    Registered(#[from] Refusal),
     /// There is no such file or folder.
     #[error("no artefact at {0:?}")]
     NoSuchArtifact(String),
@@ -441,6 +445,7 @@ impl From<Error> for Fault {
                 }
             }
             Error::NoSuchThing(_) => fault(Code::NotFound, "NO_SUCH_THING"),
+            Error::Registered(refusal) => refusal.into(),
             Error::NoSuchArtifact(_) => fault(Code::NotFound, "NO_SUCH_ARTIFACT"),
             Error::ArtifactPathTaken { .. } => fault(Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
             Error::ReadOnlyPath(_) => fault(Code::FailedPrecondition, "READ_ONLY_PATH"),

@@ -6,6 +6,7 @@ mod convert;
 mod lineage;
 mod models;
 mod promotion;
+mod registered;
 mod rollout;
 mod tracking;
 
@@ -21,6 +22,7 @@ pub(crate) use champion::ChampionAdapter;
 pub(crate) use lineage::LineageAdapter;
 pub(crate) use models::ModelAdapter;
 pub(crate) use promotion::PromotionAdapter;
+pub(crate) use registered::RegisteredModelAdapter;
 pub(crate) use rollout::RolloutAdapter;
 pub(crate) use tracking::TrackingAdapter;
 

@@ -22,6 +22,7 @@ use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::lineage_service_server::LineageServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
+use holdfast_api::registry::v1::registered_model_service_server::RegisteredModelServiceServer;
 use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
 use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
@@ -32,6 +33,7 @@ use holdfast_chassis::{Common, Readiness, Shutdown};
 pub use error::{Error, Result};
 pub use settings::{ApprovalSettings, ArtifactSettings, RolloutDefaults, Settings};
 
+use holdfast_storage::BlobStore;
 use jiff::SignedDuration;
 use metrics::{Metrics, ModelLabels};
 use service::approvals::Approvals;
@@ -39,6 +41,7 @@ use service::artifacts::Artifacts;
 use service::champions::Champions;
 use service::lineage::Lineage;
 use service::models::Models;
+use service::registered::RegisteredModels;
 use service::replicas::Replicas;
 use service::rollouts::Rollouts;
 use service::store::SqlStore;
@@ -93,7 +96,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         metrics.clone(),
     );
     let artifacts = Artifacts::open(
-        database,
+        database.clone(),
         blobs.clone(),
         clock.clone(),
         &data_dir.join("registry-uploads"),
@@ -109,12 +112,13 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         metrics.clone(),
     );
     let rollouts = Rollouts::new(
-        blobs,
+        blobs.clone(),
         (models.clone(), champions.clone()),
         clock.clone(),
         metrics.clone(),
         settings.rollout,
     );
+    let registered = registered_models(database, blobs, (&champions, &rollouts), clock.clone());
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
 
@@ -133,6 +137,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         .service(ModelServiceServer::new(grpc::ModelAdapter::new(models)).max_decoding_message_size(limit))
         .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
         .service(PromotionServiceServer::new(promotion_adapter).max_decoding_message_size(limit))
+        .service(registered.max_decoding_message_size(limit))
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .service(ArtifactServiceServer::new(grpc::ArtifactAdapter::new(artifacts)).max_decoding_message_size(limit))
         .service(LineageServiceServer::new(grpc::LineageAdapter::new(lineage)).max_decoding_message_size(limit))
@@ -153,6 +158,18 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     ready.set_ready("open");
     server.serve();
     Ok(running)
+}
+
+/// The service of registered models.
+fn registered_models(
+    database: Arc<SqlStore>,
+    blobs: Arc<dyn BlobStore>,
+    (champions, rollouts): (&Champions, &Rollouts),
+    clock: Arc<dyn Clock>,
+) -> RegisteredModelServiceServer<grpc::RegisteredModelAdapter> {
+    let beside = (champions.clone(), rollouts.clone());
+    let models = RegisteredModels::new(database.clone(), (database.clone(), database), blobs, beside, clock);
+    RegisteredModelServiceServer::new(grpc::RegisteredModelAdapter::new(models))
 }
 
 /// The database: Postgres where the settings name one, else a SQLite file, in the data directory unless they name

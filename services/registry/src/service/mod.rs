@@ -6,6 +6,7 @@ pub mod champions;
 pub mod gate;
 pub mod lineage;
 pub mod models;
+pub mod registered;
 pub mod replicas;
 pub mod rollouts;
 pub mod search;

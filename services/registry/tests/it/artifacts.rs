@@ -50,7 +50,7 @@ async fn send(client: &Client, messages: Vec<wire::WriteArtifactRequest>) -> Res
     Ok(answer.into_inner().artifact.unwrap())
 }
 
-async fn write(client: &Client, path: &str, bytes: &[u8]) -> Result<wire::ArtifactInfo, Status> {
+pub(crate) async fn write(client: &Client, path: &str, bytes: &[u8]) -> Result<wire::ArtifactInfo, Status> {
     let chunks = bytes.chunks(MIB).map(chunk);
     let messages = std::iter::once(header(path)).chain(chunks).chain([end("")]);
     send(client, messages.collect()).await

@@ -8,6 +8,7 @@ mod gate;
 mod lineage;
 mod models;
 mod racing;
+mod registered;
 mod rollout;
 mod store;
 mod support;

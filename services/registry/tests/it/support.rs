@@ -11,6 +11,7 @@ use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
+use holdfast_api::registry::v1::registered_model_service_client::RegisteredModelServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_chassis::settings::{Common, SettingsSources, load};
@@ -28,6 +29,7 @@ pub(crate) struct Registry {
     pub(crate) models: ModelServiceClient<Channel>,
     pub(crate) champions: ChampionServiceClient<Channel>,
     pub(crate) promotions: PromotionServiceClient<Channel>,
+    pub(crate) registered: RegisteredModelServiceClient<Channel>,
     pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) artifacts: ArtifactServiceClient<Channel>,
     pub(crate) lineage: LineageServiceClient<Channel>,
@@ -72,6 +74,7 @@ impl Registry {
             models: ModelServiceClient::new(channel.clone()),
             champions: ChampionServiceClient::new(channel.clone()),
             promotions: PromotionServiceClient::new(channel.clone()),
+            registered: RegisteredModelServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel.clone()),
             lineage: LineageServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel),

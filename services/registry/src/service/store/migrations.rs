@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     step!(1, "tracking", "0001_tracking.sql"),
     step!(2, "models", "0002_models.sql"),
     step!(3, "artifacts", "0003_artifacts.sql"),
+    step!(4, "registered models", "0004_registered_models.sql"),
 ];
 
 /// The steps for SQLite.

@@ -3,7 +3,10 @@
 mod artifacts;
 mod database;
 mod migrations;
+mod registered;
 mod sql_artifacts;
+mod sql_registered;
+mod sql_registered_search;
 mod sql_tracking;
 mod sql_versions;
 mod statement;
@@ -13,6 +16,7 @@ mod writer;
 
 pub use artifacts::{ArtifactStore, Child, Place, StoredBytes};
 pub use database::SqlStore;
+pub use registered::RegisteredModelStore;
 pub(crate) use statement::Value;
 pub use tracking::TrackingStore;
 pub use versions::VersionStore;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, micros, page_of, timestamp};
+use super::sql_registered::{lock_versions, next_version};
 use super::statement::values;
 use super::versions::VersionStore;
 use super::{Page, PageRequest};
@@ -43,17 +44,25 @@ impl VersionStore for SqlStore {
         let version = self
             .write(move |mut tx| {
                 Box::pin(async move {
-                    tx.lock(&format!("versions of {name}")).await?;
-                    let sql = "INSERT INTO models (name, created_at_us) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+                    lock_versions(&mut tx, &name).await?;
+                    let reserved = "SELECT version FROM model_versions
+                                    WHERE model = $1 AND run_id = $2 AND origin = 'training'";
+                    let reserved = tx.fetch_optional::<(i64,)>(reserved, values![&name, &run]).await?;
+                    if let Some((version,)) = reserved {
+                        return version_number(version);
+                    }
+                    let sql = "INSERT INTO models (name, created_at_us, updated_at_us) VALUES ($1, $2, $2)
+                               ON CONFLICT (name) DO UPDATE SET updated_at_us = excluded.updated_at_us";
                     tx.execute(sql, values![&name, micros(now)]).await?;
-                    let sql = "INSERT INTO model_versions (model, version, status, run_id, created_at_us, created_by)
-                               SELECT $1, coalesce(max(version), 0) + 1, 'pending', $2, $3, $4
-                               FROM model_versions WHERE model = $1
-                               ON CONFLICT (model, run_id) DO NOTHING";
-                    tx.execute(sql, values![&name, &run, micros(now), by]).await?;
-                    let sql = "SELECT version FROM model_versions WHERE model = $1 AND run_id = $2";
-                    let (version,): (i64,) = tx.fetch_one(sql, values![name, run]).await?;
-                    version_number(version)
+                    let version = next_version(&mut tx, &name).await?;
+                    // The key of the folder that its artefact will lie in.
+                    let source = format!("mlflow-artifacts:/models/{name}/{version}");
+                    let sql = "INSERT INTO model_versions (model, version, status, run_id, created_at_us, created_by,
+                                                           origin, updated_at_us, source, location)
+                               VALUES ($1, $2, 'pending', $3, $4, $5, 'training', $4, $6, $6)";
+                    tx.execute(sql, values![name, version, run, micros(now), by, source])
+                        .await?;
+                    Ok(ModelVersion(version))
                 })
             })
             .await?;
@@ -127,6 +136,8 @@ impl VersionStore for SqlStore {
                    FROM models m LEFT JOIN model_versions v ON v.model = m.name GROUP BY m.name ORDER BY m.name";
         let rows = self.readers.fetch_all::<(String, i64, i64)>(sql, values![]).await?;
         rows.into_iter()
+            // MLflow allows more names. Models that have one have no champion and nothing that a gate could judge.
+            .filter(|(name, ..)| ModelName::is_valid(name))
             .map(|(name, versions, latest)| Ok((model_name(&name)?, count(versions)?, version_number(latest)?)))
             .collect()
     }
