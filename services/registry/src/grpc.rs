@@ -10,6 +10,8 @@ mod registered;
 mod rollout;
 mod tracking;
 
+use std::str::FromStr;
+
 use holdfast_chassis::error::Fault;
 use holdfast_domain::ModelName;
 use tonic::Status;
@@ -41,26 +43,33 @@ fn model_name(text: &str) -> Result<ModelName, Status> {
     text.parse::<ModelName>().map_err(|invalid| status(invalid.into()))
 }
 
+/// The size of a page; 0 stands for `usual`. `rule` tells the caller both bounds.
+fn page_size(size: u32, (usual, most): (u32, u32), rule: &str) -> Result<u32, Status> {
+    match size {
+        0 => Ok(usual),
+        size if size <= most => Ok(size),
+        _ => Err(violation("page_size", "above_maximum", rule)),
+    }
+}
+
+/// The number that a page token is; `None` for the first page.
+fn token_in<N: FromStr>(token: &str) -> Result<Option<N>, Status> {
+    match token {
+        "" => Ok(None),
+        token => token.parse().map(Some).map_err(|_| unknown_token()),
+    }
+}
+
+fn unknown_token() -> Status {
+    violation("page_token", "page_token", "must be a token of an earlier answer")
+}
+
 /// A page token is the position to go on from, as text.
 fn page_request(size: u32, token: &str) -> Result<PageRequest, Status> {
-    if size > LARGEST_PAGE {
-        return Err(violation(
-            "page_size",
-            "above_maximum",
-            "must be 0 (the default, 100) to 1,000",
-        ));
-    }
-    let before = match token {
-        "" => None,
-        token => Some(
-            token
-                .parse()
-                .map_err(|_| violation("page_token", "page_token", "must be a token of an earlier answer"))?,
-        ),
-    };
+    let bounds = (DEFAULT_PAGE, LARGEST_PAGE);
     Ok(PageRequest {
-        size: if size == 0 { DEFAULT_PAGE } else { size },
-        before,
+        size: page_size(size, bounds, "must be 0 (the default, 100) to 1,000")?,
+        before: token_in(token)?,
     })
 }
 

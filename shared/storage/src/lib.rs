@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod key;
 mod landing;
+pub mod lock_file;
 mod memory;
 mod s3;
 mod secret;

@@ -13,7 +13,8 @@ use holdfast_chassis::error::{Code, Fault};
 use holdfast_domain::Digest;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{LARGEST_PAGE, status, violation};
+use super::convert::digest_in;
+use super::{LARGEST_PAGE, page_size, status, unknown_token, violation};
 use crate::service::artifacts::{ArtifactPath, Artifacts, FileInfo, Upload};
 use crate::service::store::{Child, Place};
 
@@ -80,15 +81,8 @@ impl ArtifactService for ArtifactAdapter {
         request: Request<wire::ListArtifactsRequest>,
     ) -> Result<Response<wire::ListArtifactsResponse>, Status> {
         let request = request.into_inner();
-        if request.page_size > LARGEST_PAGE {
-            let rule = "must be 0 (the default, 1,000) to 1,000";
-            return Err(violation("page_size", "above_maximum", rule));
-        }
-        let size = if request.page_size == 0 {
-            LARGEST_PAGE
-        } else {
-            request.page_size
-        };
+        let bounds = (LARGEST_PAGE, LARGEST_PAGE);
+        let size = page_size(request.page_size, bounds, "must be 0 (the default, 1,000) to 1,000")?;
         let folder = match request.path.as_str() {
             "" => None,
             path => Some(ArtifactPath::parse(path).map_err(status)?),
@@ -125,11 +119,7 @@ async fn receive(
             Some(WritePart::Chunk(chunk)) => upload.write(&chunk).await.map_err(status)?,
             Some(WritePart::Header(_)) => return Err(violation("header", "repeated", "must come once, first")),
             Some(WritePart::End(end)) if end.sha256.is_empty() => return Ok(None),
-            Some(WritePart::End(end)) => {
-                let rule = "must be 64 lower-case hexadecimal digits";
-                let digest = end.sha256.parse();
-                return digest.map(Some).map_err(|_| violation("end.sha256", "digest", rule));
-            }
+            Some(WritePart::End(end)) => return digest_in("end.sha256", &end.sha256).map(Some),
             // A call that is cancelled looks like a stream that has ended: only the end says that the file is whole.
             None => return Err(violation("end", "required", "must be the last message")),
         }
@@ -178,12 +168,11 @@ fn place_in(token: &str) -> Result<Option<Place>, Status> {
     if token.is_empty() {
         return Ok(None);
     }
-    let bad = || violation("page_token", "page_token", "must be a token of an earlier answer");
-    let (kind, name) = token.split_once(':').ok_or_else(bad)?;
+    let (kind, name) = token.split_once(':').ok_or_else(unknown_token)?;
     let known = matches!(kind, "f" | "d");
     let is_name = !name.contains('/') && ArtifactPath::parse(name).is_ok();
     if !known || !is_name {
-        return Err(bad());
+        return Err(unknown_token());
     }
     Ok(Some(Place {
         name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! Versions, evidence and decisions between the wire and the domain.
+//! Versions, evidence, decisions and tags between the wire and the domain.
 
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
@@ -10,6 +10,7 @@ use tonic::Status;
 use super::{model_name, violation};
 use crate::service::gate::{Evaluation, GateDecision, ModelId, PairedComparison, Quality, SliceQuality};
 use crate::service::models::{VersionRecord, VersionStatus};
+use crate::service::tracking::KeyValue;
 
 pub(super) fn model_in(field: &str, named: &ModelRef) -> Result<ModelId, Status> {
     Ok(ModelId {
@@ -219,5 +220,19 @@ fn quality_out(quality: &Quality) -> wire::Quality {
         accuracy: quality.accuracy,
         precision: quality.precision,
         recall: quality.recall,
+    }
+}
+
+pub(super) fn tag_in(tag: wire::Tag) -> KeyValue {
+    KeyValue {
+        key: tag.key,
+        value: tag.value,
+    }
+}
+
+pub(super) fn tag_out(pair: KeyValue) -> wire::Tag {
+    wire::Tag {
+        key: pair.key,
+        value: pair.value,
     }
 }

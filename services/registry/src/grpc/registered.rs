@@ -5,17 +5,18 @@ use holdfast_api::registry::v1::registered_model_service_server::RegisteredModel
 use holdfast_api::time;
 use tonic::{Request, Response, Status};
 
-use super::{status, violation};
+use super::convert::{tag_in, tag_out};
+use super::{page_size, status, token_in, violation};
 use crate::service::registered::{
     Alias, Found, NewVersion, Others, Readiness, RegisteredModel, RegisteredModels, RegisteredVersion, Search,
 };
 use crate::service::search;
 use crate::service::tracking::KeyValue;
 
-const DEFAULT_MODELS: u32 = 100;
-const MOST_MODELS: u32 = 1_000;
-const DEFAULT_VERSIONS: u32 = 10_000;
-const MOST_VERSIONS: u32 = 200_000;
+/// Usual and largest size of a page of models.
+const MODELS: (u32, u32) = (100, 1_000);
+/// Usual and largest size of a page of versions.
+const VERSIONS: (u32, u32) = (10_000, 200_000);
 /// Most bytes of the entries of a page, but for a single one: clients take 4 MiB unless told otherwise.
 const MOST_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
@@ -94,7 +95,7 @@ impl RegisteredModelService for RegisteredModelAdapter {
             clauses: search::registered_model_filter(&request.filter).map_err(|wrong| status(wrong.into()))?,
             order: search::registered_model_order(&request.order_by).map_err(|wrong| status(wrong.into()))?,
             offset: offset(&request.page_token)?,
-            limit: limit(request.page_size, DEFAULT_MODELS, MOST_MODELS)?,
+            limit: page_size(request.page_size, MODELS, "must be 0 (the default, 100) to 1000")?,
         };
         let offset = search.offset;
         let found = self.models.search(search).await.map_err(status)?;
@@ -110,7 +111,7 @@ impl RegisteredModelService for RegisteredModelAdapter {
         request: Request<wire::SetRegisteredModelTagRequest>,
     ) -> Answer<wire::SetRegisteredModelTagResponse> {
         let request = request.into_inner();
-        let tag = tag_in(request.tag)?;
+        let tag = required(request.tag)?;
         let set = self.models.set_tag(&request.name, &tag).await;
         set.map_err(status)?;
         Ok(Response::new(wire::SetRegisteredModelTagResponse {}))
@@ -211,7 +212,7 @@ impl RegisteredModelService for RegisteredModelAdapter {
             clauses: search::version_filter(&request.filter).map_err(|wrong| status(wrong.into()))?,
             order: search::version_order(&request.order_by).map_err(|wrong| status(wrong.into()))?,
             offset: offset(&request.page_token)?,
-            limit: limit(request.page_size, DEFAULT_VERSIONS, MOST_VERSIONS)?,
+            limit: page_size(request.page_size, VERSIONS, "must be 0 (the default, 10000) to 200000")?,
         };
         let offset = search.offset;
         let found = self.models.search_versions(search).await.map_err(status)?;
@@ -227,7 +228,7 @@ impl RegisteredModelService for RegisteredModelAdapter {
         request: Request<wire::SetVersionTagRequest>,
     ) -> Answer<wire::SetVersionTagResponse> {
         let request = request.into_inner();
-        let tag = tag_in(request.tag)?;
+        let tag = required(request.tag)?;
         let set = self.models.set_version_tag(&request.name, request.version, &tag).await;
         set.map_err(status)?;
         Ok(Response::new(wire::SetVersionTagResponse {}))
@@ -291,48 +292,22 @@ fn page<T, M: prost::Message + From<T>>(found: Found<T>, offset: u64) -> (Vec<M>
     (entries, found.next.map(|next| next.to_string()).unwrap_or_default())
 }
 
-fn limit(size: u32, usual: u32, most: u32) -> Result<u32, Status> {
-    match size {
-        0 => Ok(usual),
-        size if size <= most => Ok(size),
-        _ => {
-            let description = format!("must be 0 (the default, {usual}) to {most}");
-            Err(violation("page_size", "above_maximum", &description))
-        }
-    }
-}
-
 /// A page token says how many entries come before its page.
 fn offset(token: &str) -> Result<u64, Status> {
-    if token.is_empty() {
-        return Ok(0);
-    }
-    let wrong = |_| violation("page_token", "page_token", "must be a token of an earlier answer");
-    token.parse().map_err(wrong)
+    Ok(token_in(token)?.unwrap_or_default())
 }
 
-fn tag_in(tag: Option<wire::Tag>) -> Result<KeyValue, Status> {
+fn required(tag: Option<wire::Tag>) -> Result<KeyValue, Status> {
     let tag = tag.ok_or_else(|| violation("tag", "required", "must have key and value"))?;
-    Ok(KeyValue {
-        key: tag.key,
-        value: tag.value,
-    })
+    Ok(tag_in(tag))
 }
 
 fn tags_in(tags: Vec<wire::Tag>) -> Vec<KeyValue> {
-    let pair = |tag: wire::Tag| KeyValue {
-        key: tag.key,
-        value: tag.value,
-    };
-    tags.into_iter().map(pair).collect()
+    tags.into_iter().map(tag_in).collect()
 }
 
 fn tags_out(tags: Vec<KeyValue>) -> Vec<wire::Tag> {
-    let tag = |pair: KeyValue| wire::Tag {
-        key: pair.key,
-        value: pair.value,
-    };
-    tags.into_iter().map(tag).collect()
+    tags.into_iter().map(tag_out).collect()
 }
 
 impl From<Alias> for wire::Alias {

@@ -5,6 +5,7 @@ use holdfast_api::registry::v1::tracking_service_server::TrackingService;
 use holdfast_api::time;
 use tonic::{Request, Response, Status};
 
+use super::convert::{tag_in, tag_out};
 use super::{page_request, page_token, status, violation};
 use crate::service::tracking::{
     Batch, Experiment, ExperimentBy, KeyValue, Lifecycle, Metric, NewRun, Run, RunChange, RunStatus, Tracking,
@@ -187,24 +188,10 @@ fn time_in(field: &str, at: &prost_types::Timestamp) -> Result<jiff::Timestamp, 
     time::from_wire(at).ok_or_else(|| violation(field, "timestamp", "is outside the years -9999 to 9999"))
 }
 
-fn tag_in(tag: wire::Tag) -> KeyValue {
-    KeyValue {
-        key: tag.key,
-        value: tag.value,
-    }
-}
-
 fn param_in(param: wire::Param) -> KeyValue {
     KeyValue {
         key: param.key,
         value: param.value,
-    }
-}
-
-fn tag_out(pair: KeyValue) -> wire::Tag {
-    wire::Tag {
-        key: pair.key,
-        value: pair.value,
     }
 }
 

@@ -6,12 +6,14 @@
 //! and judged under the one lock, a session that is just starting is never taken for dead.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
+
+use crate::lock_file;
 
 const DIRECTORY: &str = ".incoming";
 const OPEN_LOCK: &str = "open.lock";
@@ -30,11 +32,9 @@ impl Incoming {
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let directory = root.join(DIRECTORY);
         fs::create_dir_all(&directory)?;
-        let judging = lock_file(&directory.join(OPEN_LOCK))?;
-        judging.lock()?;
+        let _judging = lock_file::take(&directory.join(OPEN_LOCK))?;
         let session = Uuid::now_v7().simple().to_string();
-        let alive = lock_file(&directory.join(format!("{session}{LOCK_SUFFIX}")))?;
-        alive.lock()?;
+        let alive = lock_file::take(&directory.join(format!("{session}{LOCK_SUFFIX}")))?;
         let removed = remove_leftovers(&directory)?;
         if removed > 0 {
             tracing::info!(directory = %directory.display(), removed, "removed files of crashed writers");
@@ -102,7 +102,7 @@ fn remove_leftovers(directory: &Path) -> io::Result<usize> {
     }
     let mut alive = HashSet::new();
     for session in names.iter().filter_map(|name| name.strip_suffix(LOCK_SUFFIX)) {
-        if is_alive(&directory.join(format!("{session}{LOCK_SUFFIX}")))? {
+        if lock_file::is_held(&directory.join(format!("{session}{LOCK_SUFFIX}")))? {
             alive.insert(session);
         }
     }
@@ -121,25 +121,4 @@ fn remove_leftovers(directory: &Path) -> io::Result<usize> {
         }
     }
     Ok(removed)
-}
-
-fn is_alive(lock: &Path) -> io::Result<bool> {
-    let file = match File::open(lock) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(path)
 }

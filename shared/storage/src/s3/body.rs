@@ -85,7 +85,7 @@ impl Reading {
 }
 
 /// The object from byte `from` on, if it is still the one of `etag`.
-async fn request(store: &S3Store, key: &Key, from: u64, etag: Option<String>) -> Result<GetObjectOutput> {
+pub(super) async fn request(store: &S3Store, key: &Key, from: u64, etag: Option<String>) -> Result<GetObjectOutput> {
     let range = (from > 0).then(|| format!("bytes={from}-"));
     let sent = store
         .client

@@ -185,18 +185,7 @@ impl S3Store {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let sent = self
-                .client
-                .get_object()
-                .bucket(&self.bucket)
-                .key(self.name(key))
-                .send()
-                .await;
-            let object = match sent {
-                Ok(object) => object,
-                Err(error) if is_missing(&error) => return Err(Error::NotFound { key: key.clone() }),
-                Err(error) => return Err(to_error(Operation::Get, key, &error, self.timeout)),
-            };
+            let object = body::request(self, key, 0, None).await?;
             match self.receive(key, object, target).await {
                 Err(error) if error.is_retryable() && attempts < self.max_attempts => {
                     tracing::debug!(%key, attempts, %error, "read will be repeated");

@@ -134,7 +134,7 @@ impl Artifacts {
         let stored = stored.ok_or_else(|| Error::NoSuchArtifact(path.to_string()))?;
         let key = layout::artifact_key(&stored.digest, stored.edition);
         let body = match self.blobs.open(&key).await {
-            Err(holdfast_storage::Error::NotFound { .. }) => {
+            Err(error) if error.is_not_found() => {
                 return Err(Error::ArtifactDamaged {
                     path: path.to_string(),
                     problem: format!("there is nothing at {key}"),

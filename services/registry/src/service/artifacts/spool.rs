@@ -4,13 +4,14 @@
 //! with the process, however that ends. Who opens the spool removes the folders whose lock it can take, and judges and makes folders under one more
 //! lock, so that a process that is just starting is never taken for dead.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use holdfast_domain::Digest;
+use holdfast_storage::lock_file;
 use sha2::{Digest as _, Sha256};
 use tempfile::{TempDir, TempPath};
 use tokio::io::AsyncWriteExt as _;
@@ -97,35 +98,17 @@ impl Spool {
 impl Session {
     fn open(parent: &Path) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
-        let judging = lock_file(&parent.join(OPEN_LOCK))?;
-        judging.lock()?;
+        let _judging = lock_file::take(&parent.join(OPEN_LOCK))?;
         for entry in fs::read_dir(parent)? {
             let entry = entry?;
-            if entry.file_type()?.is_dir() && !is_alive(&entry.path().join(ALIVE))? {
+            if entry.file_type()?.is_dir() && !lock_file::is_held(&entry.path().join(ALIVE))? {
                 fs::remove_dir_all(entry.path())?;
             }
         }
         let folder = tempfile::Builder::new().prefix("session-").tempdir_in(parent)?;
-        let alive = lock_file(&folder.path().join(ALIVE))?;
-        alive.lock()?;
+        let alive = lock_file::take(&folder.path().join(ALIVE))?;
         Ok(Self { folder, _alive: alive })
     }
-}
-
-fn is_alive(lock: &Path) -> io::Result<bool> {
-    let file = match File::open(lock) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn lock_file(path: &Path) -> io::Result<File> {
-    File::options().create(true).truncate(false).write(true).open(path)
 }
 
 /// Whether the disk, or the user's share of it, is full.

@@ -41,7 +41,7 @@ impl VersionFiles {
             _ => return Err(missing()),
         };
         let body = match self.blobs.open(&key).await {
-            Err(holdfast_storage::Error::NotFound { .. }) => return Err(missing()),
+            Err(error) if error.is_not_found() => return Err(missing()),
             opened => opened?,
         };
         Ok(Reading {

@@ -268,7 +268,7 @@ impl Builder {
 
     /// Everything that `starts` came from and everything that came from them, the nearest first.
     pub fn around(self, starts: &[usize]) -> Graph {
-        let Graph { mut nodes, edges, .. } = self.graph;
+        let Graph { nodes, edges, .. } = self.graph;
         let (mut before, mut after) = (vec![Vec::new(); nodes.len()], vec![Vec::new(); nodes.len()]);
         for edge in &edges {
             before[edge.to].push(edge.from);
@@ -307,14 +307,7 @@ impl Builder {
             })
         });
         let edges = between.collect();
-        let empty = || Node {
-            kind: Kind::Run,
-            id: String::new(),
-            label: String::new(),
-            at: None,
-            found: false,
-        };
-        let nodes = kept.into_iter().map(|at| std::mem::replace(&mut nodes[at], empty()));
+        let nodes = kept.into_iter().map(|at| nodes[at].clone());
         Graph {
             nodes: nodes.collect(),
             edges,

@@ -75,14 +75,12 @@ impl RegisteredModels {
         if found.readiness == Readiness::Reserved {
             return Err(invalid(&new.source, "not_ready", "The version is not ready.").into());
         }
-        let other = |given: &str, its: &str| !given.is_empty() && given != its;
-        if other(&new.run_id, &found.run_id) || other(&new.model_id, &found.model_id) {
+        if !new.run_id.is_empty() && new.run_id != found.run_id {
             let why = "The run_id and model_id request parameters must match the referenced model version.";
             return Err(invalid(&new.source, "mismatch", why).into());
         }
         new.source = format!("models:/{name}/{}", found.version);
         new.run_id = found.run_id;
-        new.model_id = found.model_id;
         Ok(found.location)
     }
 

@@ -185,18 +185,18 @@ pub enum ExperimentClause {
     },
 }
 
-/// The tag by which MLflow tells prompts from models.
+/// The tag by which MLflow tells prompts, which are registered models too, from models.
 ///
-/// Models have no such tag, and yet "no prompts" must find them: where the tag is absent, `= 'false'` and `!= 'true'` match. Other tags that are
-/// absent never match.
+/// Models lack it, and yet "no prompts" must find them: a filter finds prompts alone when it asks for them (see [`asks_for_prompts`]), and models
+/// alone when it does not, whatever else it says of the tag.
 pub const IS_PROMPT_TAG: &str = "mlflow.prompt.is_prompt";
 
-/// Whether `test` matches where the tag of `key` is absent; see [`IS_PROMPT_TAG`].
-pub fn matches_absent_tag(key: &str, test: &TextTest) -> bool {
+/// Whether a test of a tag asks for prompts.
+pub fn asks_for_prompts(key: &str, test: &TextTest) -> bool {
     key == IS_PROMPT_TAG
         && match test {
-            TextTest::Equal(value) => value == "false",
-            TextTest::NotEqual(value) => value == "true",
+            TextTest::Equal(value) => value.eq_ignore_ascii_case("true"),
+            TextTest::NotEqual(value) => value.eq_ignore_ascii_case("false"),
             TextTest::Like(_) | TextTest::ILike(_) | TextTest::In(_) | TextTest::NotIn(_) => false,
         }
 }
@@ -206,7 +206,7 @@ pub fn matches_absent_tag(key: &str, test: &TextTest) -> bool {
 pub enum RegisteredModelClause {
     /// Its name.
     Name(TextTest),
-    /// A tag; see [`matches_absent_tag`]. No lists here.
+    /// A tag; see [`IS_PROMPT_TAG`]. No lists here.
     Tag {
         /// Its key.
         key: String,
@@ -243,7 +243,7 @@ pub enum VersionClause {
         /// With what.
         value: i64,
     },
-    /// A tag; see [`matches_absent_tag`]. No lists here.
+    /// A tag; see [`IS_PROMPT_TAG`]. No lists here.
     Tag {
         /// Its key.
         key: String,

@@ -21,7 +21,7 @@ pub use clauses::{
     DatasetText, Direction, ExperimentClause, ExperimentOrderKey, ExperimentTime, IS_PROMPT_TAG, IdTest, KeyTest,
     LoggedModelClause, LoggedModelOrderKey, LoggedModelText, LoggedModelTime, NumberOp, Order, RegisteredModelClause,
     RegisteredModelOrderKey, RunClause, RunOrderKey, RunText, RunTime, TextTest, TimeTest, VersionClause,
-    VersionOrderKey, VersionText, matches_absent_tag,
+    VersionOrderKey, VersionText, asks_for_prompts,
 };
 
 use scan::{RawClause, RawTest, Subject};

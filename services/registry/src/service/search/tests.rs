@@ -116,14 +116,14 @@ fn milliseconds_become_ranges_of_microseconds() {
 }
 
 #[test]
-fn the_tag_that_marks_prompts_matches_where_it_is_absent() {
-    assert!(matches_absent_tag(IS_PROMPT_TAG, &equal("false")));
-    assert!(matches_absent_tag(
-        IS_PROMPT_TAG,
-        &TextTest::NotEqual("true".to_owned())
-    ));
-    assert!(!matches_absent_tag(IS_PROMPT_TAG, &equal("true")));
-    assert!(!matches_absent_tag("team", &TextTest::NotEqual("true".to_owned())));
+fn a_filter_asks_for_prompts_by_their_tag_alone() {
+    let not_equal = |value: &str| TextTest::NotEqual(value.to_owned());
+    assert!(!asks_for_prompts(IS_PROMPT_TAG, &equal("false")));
+    assert!(!asks_for_prompts(IS_PROMPT_TAG, &not_equal("true")));
+    assert!(asks_for_prompts(IS_PROMPT_TAG, &equal("true")));
+    assert!(asks_for_prompts(IS_PROMPT_TAG, &not_equal("false")));
+    assert!(!asks_for_prompts("team", &not_equal("true")));
+    assert!(!asks_for_prompts("team", &equal("true")));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use holdfast_domain::Digest;
 use holdfast_storage::Secret;
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -123,6 +124,15 @@ pub(super) fn micros(at: Timestamp) -> i64 {
 
 pub(super) fn timestamp(micros: i64) -> Result<Timestamp> {
     Timestamp::from_microsecond(micros).map_err(|_| Error::Corrupt("a time out of range".into()))
+}
+
+pub(super) fn digest(text: &str) -> Result<Digest> {
+    text.parse().map_err(|_| Error::Corrupt(format!("digest {text:?}")))
+}
+
+/// A number of versions, or the number of one.
+pub(super) fn count(stored: i64) -> Result<u32> {
+    u32::try_from(stored).map_err(|_| Error::Corrupt(format!("number {stored}")))
 }
 
 /// Cuts the extra row off that says whether there is a next page.

@@ -5,7 +5,7 @@ use holdfast_domain::Digest;
 use jiff::Timestamp;
 
 use super::artifacts::{ArtifactStore, Child, Place, StoredBytes};
-use super::database::{SqlStore, micros};
+use super::database::{SqlStore, digest as stored_digest, micros};
 use super::statement::{Tx, values};
 use crate::error::{Error, Result};
 use crate::service::artifacts::ArtifactPath;
@@ -79,7 +79,7 @@ impl ArtifactStore for SqlStore {
             .await?;
         row.map(|(digest, size, edition)| {
             Ok(StoredBytes {
-                digest: digest_of(&digest)?,
+                digest: stored_digest(&digest)?,
                 size_bytes: size_of(size)?,
                 edition: edition_of(edition)?,
             })
@@ -123,7 +123,7 @@ impl ArtifactStore for SqlStore {
                     },
                     None => Child {
                         name: name.to_owned(),
-                        file: Some((size_of(size)?, Some(digest_of(&digest)?))),
+                        file: Some((size_of(size)?, Some(stored_digest(&digest)?))),
                     },
                 };
                 from = format!("{below}{}", behind(&child.place()));
@@ -200,8 +200,4 @@ fn size_of(stored: i64) -> Result<u64> {
 
 fn edition_of(stored: i64) -> Result<u32> {
     u32::try_from(stored).map_err(|_| Error::Corrupt(format!("edition {stored}")))
-}
-
-fn digest_of(text: &str) -> Result<Digest> {
-    text.parse().map_err(|_| Error::Corrupt(format!("digest {text:?}")))
 }

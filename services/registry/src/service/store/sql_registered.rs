@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::database::{SqlStore, micros};
+use super::database::{SqlStore, count, micros};
 use super::registered::RegisteredModelStore;
 use super::statement::{Tx, Value, values};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::service::registered::{
     ModelSearch, NewVersion, Others, Refusal, RegisteredModel, RegisteredVersion, Stage, VersionSearch,
 };
@@ -78,7 +78,7 @@ impl RegisteredModelStore for SqlStore {
 
     async fn delete_registered_model_tag(&self, name: &str, key: &str) -> Result<()> {
         let sql = "DELETE FROM model_tags WHERE model = $1 AND key = $2";
-        self.delete_of_model(name, sql, values![name, key]).await
+        self.change_model(name, sql, values![name, key]).await
     }
 
     async fn set_alias(&self, name: &str, alias: &str, version: u32) -> Result<()> {
@@ -90,7 +90,7 @@ impl RegisteredModelStore for SqlStore {
 
     async fn delete_alias(&self, name: &str, alias: &str) -> Result<()> {
         let sql = "DELETE FROM model_aliases WHERE model = $1 AND alias = $2";
-        self.delete_of_model(name, sql, values![name, alias]).await
+        self.change_model(name, sql, values![name, alias]).await
     }
 
     async fn add_version(&self, name: &str, new: &NewVersion, location: &str, now: Timestamp) -> Result<u32> {
@@ -162,7 +162,7 @@ impl RegisteredModelStore for SqlStore {
 }
 
 impl SqlStore {
-    /// Runs a statement that changes exactly this model, if it is there.
+    /// Runs a statement that changes something of a model, which must be there.
     async fn change_model(&self, name: &str, sql: &'static str, values: Vec<Value>) -> Result<()> {
         let name = name.to_owned();
         self.write(move |mut tx| {
@@ -173,11 +173,6 @@ impl SqlStore {
             })
         })
         .await
-    }
-
-    /// Runs a statement that takes something from a model, which must be there itself.
-    async fn delete_of_model(&self, name: &str, sql: &'static str, values: Vec<Value>) -> Result<()> {
-        self.change_model(name, sql, values).await
     }
 
     /// Runs a statement that changes something of a version, which must be there.
@@ -287,7 +282,7 @@ async fn rename(tx: &mut Tx<'_>, name: &str, new_name: &str, now: Timestamp) -> 
     if let Some(version) = carried {
         return Err(Refusal::NameCarried {
             name: name.to_owned(),
-            version: u32::try_from(version).map_err(|_| Error::Corrupt(format!("number {version}")))?,
+            version: count(version)?,
         }
         .into());
     }

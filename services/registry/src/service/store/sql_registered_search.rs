@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
 
-use super::database::{SqlStore, timestamp};
+use super::database::{SqlStore, count, timestamp};
 use super::statement::{Dialect, Value, values};
 use crate::error::{Error, Result};
 use crate::service::registered::{
@@ -12,7 +12,7 @@ use crate::service::registered::{
 };
 use crate::service::search::{
     Direction, IS_PROMPT_TAG, NumberOp, Order, RegisteredModelClause, RegisteredModelOrderKey, TextTest, VersionClause,
-    VersionOrderKey, VersionText,
+    VersionOrderKey, VersionText, asks_for_prompts,
 };
 use crate::service::tracking::KeyValue;
 
@@ -138,17 +138,6 @@ impl SqlStore {
         let rows = self.readers.fetch_all::<VersionRow>(AssertSqlSafe(sql), values).await?;
         rows.iter().map(version_of).collect()
     }
-}
-
-/// Whether a test of a tag asks for MLflow's prompts, which are registered models too. Every other test of the tag that they
-/// have asks for models, which lack it.
-fn asks_for_prompts(key: &str, test: &TextTest) -> bool {
-    key == IS_PROMPT_TAG
-        && match test {
-            TextTest::Equal(value) => value.eq_ignore_ascii_case("true"),
-            TextTest::NotEqual(value) => value.eq_ignore_ascii_case("false"),
-            TextTest::Like(_) | TextTest::ILike(_) | TextTest::In(_) | TextTest::NotIn(_) => false,
-        }
 }
 
 /// A statement in the making: conditions with placeholders, and the values for them.
@@ -371,7 +360,7 @@ fn model_of(row: ModelRow) -> Result<RegisteredModel> {
 fn version_of(row: &VersionRow) -> Result<RegisteredVersion> {
     let (model, number, readiness, run_id, created_at, updated_at, user_id, stage, ..) = row;
     let (.., description, source, location, run_link, model_id, tags, aliases) = row;
-    let version = u32::try_from(*number).map_err(|_| Error::Corrupt(format!("number {number}")))?;
+    let version = count(*number)?;
     let stage = Stage::ALL.into_iter().find(|known| known.as_str() == stage);
     Ok(RegisteredVersion {
         model: model.clone(),

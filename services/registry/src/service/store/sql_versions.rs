@@ -5,7 +5,7 @@ use holdfast_domain::{Digest, ModelName, ModelVersion};
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
-use super::database::{SqlStore, micros, page_of, timestamp};
+use super::database::{SqlStore, count, digest as stored_digest, micros, page_of, timestamp};
 use super::sql_registered::{lock_versions, next_version};
 use super::statement::values;
 use super::versions::VersionStore;
@@ -197,12 +197,6 @@ impl SqlStore {
                 serde_json::from_str(json).map_err(|source| Error::Corrupt(format!("gate decision: {source}")))
             })
             .collect::<Result<Vec<GateDecision>>>()?;
-        let digest = digest
-            .map(|hex| {
-                hex.parse::<Digest>()
-                    .map_err(|_| Error::Corrupt(format!("digest {hex:?}")))
-            })
-            .transpose()?;
         let record = VersionRecord {
             model: model_name(&model)?,
             version: version_number(number)?,
@@ -212,7 +206,7 @@ impl SqlStore {
                 other => return Err(Error::Corrupt(format!("version status {other:?}"))),
             },
             run_id,
-            artifact_digest: digest,
+            artifact_digest: digest.as_deref().map(stored_digest).transpose()?,
             artifact_size_bytes: u64::try_from(size).unwrap_or(0),
             family,
             training_snapshot: training,
@@ -231,8 +225,4 @@ fn model_name(text: &str) -> Result<ModelName> {
 
 fn version_number(stored: i64) -> Result<ModelVersion> {
     Ok(ModelVersion(count(stored)?))
-}
-
-fn count(stored: i64) -> Result<u32> {
-    u32::try_from(stored).map_err(|_| Error::Corrupt(format!("number {stored}")))
 }
