@@ -131,10 +131,7 @@ impl<'a> Round<'a> {
             let wanted = || (self.go_on)() && self.lock()[place].trial.state == TrialState::Running;
             let begun = Instant::now();
             let measured = objective.measure(&point, fold, upto, &wanted);
-            for changed in self.put(place, turn, measured, begun.elapsed().as_secs_f64()) {
-                // Nobody listens any more when the search is torn down.
-                let _ = changes.send(changed);
-            }
+            self.put((place, turn), (measured, begun.elapsed().as_secs_f64()), changes);
         }
     }
 
@@ -171,17 +168,17 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Puts a fold's value to its trial and decides as far as the folds are known in their order; answers the trial after each decision.
-    fn put(&self, place: usize, turn: usize, measured: Result<Vec<f64>, NoValue>, seconds: f64) -> Vec<Trial> {
+    /// Puts a fold's outcome to its trial, decides as far as the folds are known in their order, and tells the trial after each decision: with the
+    /// lock held, so that no other thread tells a later one first.
+    fn put(&self, (place, turn): (usize, usize), outcome: Outcome, changes: &mpsc::Sender<Trial>) {
         let mut at_work = self.lock();
         let at_place = &mut at_work[place];
         if turn == 0
-            && let Ok(first) = &measured
+            && let Ok(first) = &outcome.0
         {
             at_place.limit = Some(stages::horizon(first));
         }
-        at_place.values[turn] = Some((measured, seconds));
-        let mut changes = Vec::new();
+        at_place.values[turn] = Some(outcome);
         while at_place.trial.state == TrialState::Running
             && let Some((measured, seconds)) = at_place.values.get_mut(at_place.by_stage.len()).and_then(Option::take)
         {
@@ -198,11 +195,11 @@ impl<'a> Round<'a> {
                 }
                 Err(NoValue::NotWanted) => break,
             }
-            changes.push(at_place.trial.clone());
+            // Nobody listens any more when the search is torn down.
+            let _ = changes.send(at_place.trial.clone());
         }
         drop(at_work);
         self.changed.notify_all();
-        changes
     }
 
     fn decide(&self, at_work: &mut AtWork) {
