@@ -104,7 +104,7 @@ impl GrpcRegistry {
         }
         let create = wire::CreateExperimentRequest {
             name: name.to_owned(),
-            tags: Vec::new(),
+            ..wire::CreateExperimentRequest::default()
         };
         let created = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), create.clone());
@@ -225,6 +225,7 @@ impl Registry for GrpcRegistry {
             name: run.name.clone(),
             tags: tags.collect(),
             run_id: run.id.to_string(),
+            ..wire::CreateRunRequest::default()
         };
         let opened = self.call(|| {
             let (mut client, request) = (self.tracking.clone(), request.clone());
@@ -385,6 +386,7 @@ fn metrics_out(batch: &Batch) -> Vec<wire::Metric> {
         value,
         measured_at: at,
         step,
+        ..wire::Metric::default()
     };
     let plain = batch.metrics.iter().map(|(key, value)| metric(key, *value, 0));
     let steps = batch

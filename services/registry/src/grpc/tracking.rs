@@ -175,7 +175,106 @@ impl TrackingService for TrackingAdapter {
             .map_err(status)?;
         Ok(Response::new(wire::GetMetricHistoryResponse {
             metrics: metrics.into_iter().map(metric_out).collect(),
+            ..wire::GetMetricHistoryResponse::default()
         }))
+    }
+
+    async fn search_experiments(
+        &self,
+        _request: Request<wire::SearchExperimentsRequest>,
+    ) -> Result<Response<wire::SearchExperimentsResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn update_experiment(
+        &self,
+        _request: Request<wire::UpdateExperimentRequest>,
+    ) -> Result<Response<wire::UpdateExperimentResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn delete_experiment(
+        &self,
+        _request: Request<wire::DeleteExperimentRequest>,
+    ) -> Result<Response<wire::DeleteExperimentResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn restore_experiment(
+        &self,
+        _request: Request<wire::RestoreExperimentRequest>,
+    ) -> Result<Response<wire::RestoreExperimentResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn set_experiment_tag(
+        &self,
+        _request: Request<wire::SetExperimentTagRequest>,
+    ) -> Result<Response<wire::SetExperimentTagResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn delete_experiment_tag(
+        &self,
+        _request: Request<wire::DeleteExperimentTagRequest>,
+    ) -> Result<Response<wire::DeleteExperimentTagResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn search_runs(
+        &self,
+        _request: Request<wire::SearchRunsRequest>,
+    ) -> Result<Response<wire::SearchRunsResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn delete_run(
+        &self,
+        _request: Request<wire::DeleteRunRequest>,
+    ) -> Result<Response<wire::DeleteRunResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn restore_run(
+        &self,
+        _request: Request<wire::RestoreRunRequest>,
+    ) -> Result<Response<wire::RestoreRunResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn delete_tag(
+        &self,
+        _request: Request<wire::DeleteTagRequest>,
+    ) -> Result<Response<wire::DeleteTagResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn sample_metric_history(
+        &self,
+        _request: Request<wire::SampleMetricHistoryRequest>,
+    ) -> Result<Response<wire::SampleMetricHistoryResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn log_inputs(
+        &self,
+        _request: Request<wire::LogInputsRequest>,
+    ) -> Result<Response<wire::LogInputsResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn log_outputs(
+        &self,
+        _request: Request<wire::LogOutputsRequest>,
+    ) -> Result<Response<wire::LogOutputsResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
+    }
+
+    async fn search_datasets(
+        &self,
+        _request: Request<wire::SearchDatasetsRequest>,
+    ) -> Result<Response<wire::SearchDatasetsResponse>, Status> {
+        Err(Status::unimplemented("on its way"))
     }
 }
 
@@ -209,6 +308,7 @@ fn experiment_out(experiment: Experiment) -> wire::Experiment {
         lifecycle_stage: lifecycle_out(experiment.lifecycle),
         created_at: Some(time::to_wire(experiment.created_at)),
         tags: experiment.tags.into_iter().map(tag_out).collect(),
+        ..wire::Experiment::default()
     }
 }
 
@@ -218,6 +318,7 @@ fn metric_out(metric: Metric) -> wire::Metric {
         value: metric.value,
         measured_at: Some(time::to_wire(metric.measured_at)),
         step: metric.step,
+        ..wire::Metric::default()
     }
 }
 
@@ -237,6 +338,7 @@ fn run_out(run: Run) -> wire::Run {
         params: params.collect(),
         metrics: run.metrics.into_iter().map(metric_out).collect(),
         tags: run.tags.into_iter().map(tag_out).collect(),
+        ..wire::Run::default()
     }
 }
 

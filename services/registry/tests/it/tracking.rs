@@ -9,7 +9,7 @@ use crate::support::{Registry, reason, violated};
 async fn experiment(registry: &mut Registry, name: &str) -> wire::Experiment {
     let request = wire::CreateExperimentRequest {
         name: name.to_owned(),
-        tags: Vec::new(),
+        ..Default::default()
     };
     registry
         .tracking
@@ -45,6 +45,7 @@ fn metric(key: &str, value: f64, step: i64) -> wire::Metric {
             nanos: 0,
         }),
         step,
+        ..Default::default()
     }
 }
 
@@ -62,7 +63,7 @@ async fn a_name_is_taken_once() {
     let first = experiment(&mut registry, "churn").await;
     let again = wire::CreateExperimentRequest {
         name: "churn".to_owned(),
-        tags: Vec::new(),
+        ..Default::default()
     };
     let refused = registry.tracking.create_experiment(again).await.unwrap_err();
     assert_eq!(
@@ -127,6 +128,7 @@ async fn what_is_logged_reads_back_after_a_restart() {
     let request = wire::GetMetricHistoryRequest {
         run_id: opened.run_id,
         key: "loss".to_owned(),
+        ..Default::default()
     };
     let history = registry
         .tracking

@@ -21,6 +21,7 @@ const STEPS: &[Step] = &[
     step!(2, "models", "0002_models.sql"),
     step!(3, "artifacts", "0003_artifacts.sql"),
     step!(4, "registered models", "0004_registered_models.sql"),
+    step!(5, "data sets", "0005_datasets.sql"),
 ];
 
 /// The steps for SQLite.
