@@ -12,6 +12,7 @@ const PROTOS: &[&str] = &[
     "holdfast/common/v1/validation.proto",
     "holdfast/inference/v1/inference.proto",
     "holdfast/registry/v1/artifacts.proto",
+    "holdfast/registry/v1/imports.proto",
     "holdfast/registry/v1/lineage.proto",
     "holdfast/registry/v1/logged_models.proto",
     "holdfast/registry/v1/retention.proto",

@@ -19,6 +19,7 @@ use holdfast_api::open_inference::v2 as open_inference;
 use holdfast_api::open_inference::v2::grpc_inference_service_client::GrpcInferenceServiceClient;
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
 use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
@@ -269,6 +270,11 @@ rpcs! { registry, ChampionServiceClient, registry:
 rpcs! { registry, PromotionServiceClient, registry:
     write decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;
     read list_promotions(ListPromotionsRequest) -> ListPromotionsResponse;
+}
+
+rpcs! { registry, ImportServiceClient, registry:
+    write request_import(RequestImportRequest) -> RequestImportResponse;
+    read get_import(GetImportRequest) -> GetImportResponse;
 }
 
 rpcs! { registry, LineageServiceClient, registry:

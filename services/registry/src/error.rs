@@ -8,6 +8,7 @@ use holdfast_records::champion::ChampionEntry;
 use sqlx::sqlite::SqliteError;
 
 use crate::service::approvals::PromotionState;
+use crate::service::imports::ImportRefusal;
 use crate::service::registered::Refusal;
 use crate::service::tracking::ExperimentBy;
 
@@ -283,6 +284,9 @@ pub enum Error {
     /// No room is left.
     #[error("no space is left in {0}")]
     DiskFull(String),
+    /// What cannot be done about imports.
+    #[error(transparent)]
+    Import(#[from] ImportRefusal),
     /// A collection removed the bytes before their path was written.
     #[error("a collection took the bytes of {0:?} while it was written: send it again")]
     ArtifactBytesCollected(String),
@@ -446,6 +450,7 @@ impl From<Error> for Fault {
             }
             Error::NoSuchThing(_) => fault(Code::NotFound, "NO_SUCH_THING"),
             Error::Registered(refusal) => refusal.into(),
+            Error::Import(refusal) => refusal.into(),
             Error::NoSuchArtifact(_) => fault(Code::NotFound, "NO_SUCH_ARTIFACT"),
             Error::ArtifactPathTaken { .. } => fault(Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
             Error::ReadOnlyPath(_) => fault(Code::FailedPrecondition, "READ_ONLY_PATH"),

@@ -3,6 +3,7 @@
 mod artifacts;
 mod champion;
 mod convert;
+mod imports;
 mod lineage;
 mod models;
 mod promotion;
@@ -21,6 +22,7 @@ use crate::service::store::PageRequest;
 
 pub(crate) use artifacts::ArtifactAdapter;
 pub(crate) use champion::ChampionAdapter;
+pub(crate) use imports::ImportAdapter;
 pub(crate) use lineage::LineageAdapter;
 pub(crate) use models::ModelAdapter;
 pub(crate) use promotion::PromotionAdapter;

@@ -19,6 +19,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
+use holdfast_api::registry::v1::import_service_server::ImportServiceServer;
 use holdfast_api::registry::v1::lineage_service_server::LineageServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
@@ -31,7 +32,7 @@ use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::{Common, Readiness, Shutdown};
 
 pub use error::{Error, Result};
-pub use settings::{ApprovalSettings, ArtifactSettings, RolloutDefaults, Settings};
+pub use settings::{ApprovalSettings, ArtifactSettings, ImportSettings, RolloutDefaults, Settings};
 
 use holdfast_storage::BlobStore;
 use jiff::SignedDuration;
@@ -39,6 +40,7 @@ use metrics::{Metrics, ModelLabels};
 use service::approvals::Approvals;
 use service::artifacts::Artifacts;
 use service::champions::Champions;
+use service::imports::Imports;
 use service::lineage::Lineage;
 use service::models::Models;
 use service::registered::RegisteredModels;
@@ -103,21 +105,8 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         &settings.artifacts,
     )?;
     let replicas = Replicas::default();
-    let approvals = Approvals::new(blobs.clone(), clock.clone(), settings.approval.clone());
-    let champions = Champions::new(
-        blobs.clone(),
-        models.clone(),
-        (approvals, replicas.clone()),
-        clock.clone(),
-        metrics.clone(),
-    );
-    let rollouts = Rollouts::new(
-        blobs.clone(),
-        (models.clone(), champions.clone()),
-        clock.clone(),
-        metrics.clone(),
-        settings.rollout,
-    );
+    let (champions, rollouts) = champions(&blobs, (&models, &replicas), &clock, &metrics, &settings);
+    let imports = imports(&database, &blobs, &clock, &settings);
     let registered = registered_models(database, blobs, (&champions, &rollouts), clock.clone());
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
@@ -140,6 +129,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         .service(registered.max_decoding_message_size(limit))
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .service(ArtifactServiceServer::new(grpc::ArtifactAdapter::new(artifacts)).max_decoding_message_size(limit))
+        .service(imports.max_decoding_message_size(limit))
         .service(LineageServiceServer::new(grpc::LineageAdapter::new(lineage)).max_decoding_message_size(limit))
         .timeout_of(UPLOAD_PATH, Duration::from_millis(settings.artifacts.upload_timeout_ms))
         .descriptors(holdfast_api::DESCRIPTORS)
@@ -158,6 +148,34 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     ready.set_ready("open");
     server.serve();
     Ok(running)
+}
+
+/// Who is champion, and what is on trial.
+fn champions(
+    blobs: &Arc<dyn BlobStore>,
+    (models, replicas): (&Models, &Replicas),
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+    settings: &Settings,
+) -> (Champions, Rollouts) {
+    let approvals = Approvals::new(blobs.clone(), clock.clone(), settings.approval.clone());
+    let beside = (approvals, replicas.clone());
+    let champions = Champions::new(blobs.clone(), models.clone(), beside, clock.clone(), metrics.clone());
+    let judged = (models.clone(), champions.clone());
+    let rollouts = Rollouts::new(blobs.clone(), judged, clock.clone(), metrics.clone(), settings.rollout);
+    (champions, rollouts)
+}
+
+/// The service of imports.
+fn imports(
+    database: &Arc<SqlStore>,
+    blobs: &Arc<dyn BlobStore>,
+    clock: &Arc<dyn Clock>,
+    settings: &Settings,
+) -> ImportServiceServer<grpc::ImportAdapter> {
+    let lease = Duration::from_millis(settings.imports.lease_ms);
+    let imports = Imports::new(database.clone(), blobs.clone(), clock.clone(), lease);
+    ImportServiceServer::new(grpc::ImportAdapter::new(imports))
 }
 
 /// The service of registered models.

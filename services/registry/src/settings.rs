@@ -36,6 +36,22 @@ pub struct Settings {
     pub replica_silent_after_ms: u64,
     /// Files of runs and logged models.
     pub artifacts: ArtifactSettings,
+    /// Imports of registered versions.
+    pub imports: ImportSettings,
+}
+
+/// Imports of registered versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportSettings {
+    /// After how long without a word from the training that is at it an import waits again, in milliseconds, at least 1,000.
+    pub lease_ms: u64,
+}
+
+impl Default for ImportSettings {
+    fn default() -> Self {
+        Self { lease_ms: 60_000 }
+    }
 }
 
 /// Files of runs and logged models.
@@ -173,6 +189,7 @@ impl Settings {
             approval: ApprovalSettings::default(),
             replica_silent_after_ms: 60_000,
             artifacts: ArtifactSettings::default(),
+            imports: ImportSettings::default(),
         }
     }
 }
@@ -259,6 +276,10 @@ impl Section for Settings {
                 "registry.refresh_interval_ms",
                 "must be above 0",
             ));
+        }
+        if !(1_000..=3_600_000).contains(&self.imports.lease_ms) {
+            let key = "registry.imports.lease_ms";
+            found.push(SettingsViolation::new(key, "must be 1000 to 3600000"));
         }
         found.extend(self.artifacts.problems());
         found.extend(self.database_problem());

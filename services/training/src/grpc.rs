@@ -22,6 +22,7 @@ use crate::service::reproduction::Reproductions;
 use crate::service::versions::Versions;
 use crate::settings::Settings;
 use convert::{model_name, page_size, run_id};
+pub(crate) use interchange::wishes_in;
 use upload::Upload;
 
 /// The largest piece of an import, in bytes.

@@ -29,7 +29,8 @@ pub use error::{BadField, Error, Result};
 pub use settings::Settings;
 
 use metrics::Metrics;
-use registry_client::GrpcRegistry;
+use registry_client::{GrpcImports, GrpcRegistry};
+use service::imports::ImportWorker;
 use service::params::Presets;
 use service::pipeline::{Parts, Pipelines, RunSettings};
 use service::snapshots::Snapshots;
@@ -67,7 +68,9 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let registry = Arc::new(MetricsRegistry::new("training"));
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
-    let pipelines = open(&common, &settings, Metrics::new(&registry), &shutdown).await?;
+    let known = Arc::new(GrpcRegistry::new(&common, settings.registry_patience())?);
+    let pipelines = open(&common, &settings, (known.clone(), Metrics::new(&registry)), &shutdown).await?;
+    take_up_imports(&pipelines, (*known).clone(), &settings, &shutdown);
 
     let limit = settings.server.max_message_bytes;
     let server_settings = settings.server.clone();
@@ -87,7 +90,22 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     Ok(running)
 }
 
-async fn open(common: &Common, settings: &Settings, metrics: Metrics, shutdown: &Shutdown) -> Result<Pipelines> {
+/// Takes up the imports that the registry asks for, unless that is turned off.
+fn take_up_imports(pipelines: &Pipelines, registry: GrpcRegistry, settings: &Settings, shutdown: &Shutdown) {
+    let Some(every) = settings.imports_interval() else {
+        return;
+    };
+    let queue = Arc::new(GrpcImports::new(registry, settings.clone()));
+    let worker = ImportWorker::new(pipelines.clone(), queue, settings.max_model_bytes, shutdown.clone());
+    shutdown.spawn("imports", worker.run(every));
+}
+
+async fn open(
+    common: &Common,
+    settings: &Settings,
+    (registry, metrics): (Arc<GrpcRegistry>, Metrics),
+    shutdown: &Shutdown,
+) -> Result<Pipelines> {
     let presets = Presets::load(settings.params_path.as_deref())?;
     presets.get(&settings.preset)?;
     let data_dir = &common.data_dir;
@@ -116,7 +134,7 @@ async fn open(common: &Common, settings: &Settings, metrics: Metrics, shutdown: 
         store,
         snapshots,
         blobs,
-        registry: Arc::new(GrpcRegistry::new(common, settings.registry_patience())?),
+        registry,
         presets,
         database: common.database.source_url(),
         schema: Schema::embedded(),

@@ -2,6 +2,7 @@
 //! is over; all of these calls may be repeated.
 
 mod facts;
+mod imports;
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
+use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_api::time;
@@ -26,9 +29,12 @@ use crate::service::registry::{
     Batch, Champion, Comparison, Decision, Evidence, FinishedVersion, Promotion, Registry, RegistryError,
     ReservedVersion, RunFacts, TrackedEnd, TrackedRun, VersionFacts, VersionId, VersionSnapshots,
 };
+use crate::service::runs::ImportTarget;
 
 /// Who acts, as the registry records it.
 const ACTOR: &str = "training";
+
+pub(crate) use imports::GrpcImports;
 
 /// The registry behind its gRPC address.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub(crate) struct GrpcRegistry {
     tracking: TrackingServiceClient<Channel>,
     models: ModelServiceClient<Channel>,
     champions: ChampionServiceClient<Channel>,
+    imports: ImportServiceClient<Channel>,
+    artifacts: ArtifactServiceClient<Channel>,
     policy: RetryPolicy,
     patience: Duration,
 }
@@ -47,7 +55,9 @@ impl GrpcRegistry {
         Ok(Self {
             tracking: TrackingServiceClient::new(channel.clone()),
             models: ModelServiceClient::new(channel.clone()),
-            champions: ChampionServiceClient::new(channel),
+            champions: ChampionServiceClient::new(channel.clone()),
+            imports: ImportServiceClient::new(channel.clone()),
+            artifacts: ArtifactServiceClient::new(channel),
             policy: RetryPolicy::new(&common.client.retry),
             patience,
         })
@@ -301,6 +311,21 @@ impl Registry for GrpcRegistry {
             version: ModelVersion(version.r#ref.unwrap_or_default().version),
             artifact_key: Key::parse(version.artifact_key).map_err(|error| odd(DOING, error))?,
         })
+    }
+
+    async fn adopt(&self, model: &ModelName, target: ImportTarget, run: &RunId) -> Result<(), RegistryError> {
+        let request = wire::KeepImportRequest {
+            model: model.to_string(),
+            version: target.version.0,
+            number: target.claim,
+            run_id: run.to_string(),
+            plan: String::new(),
+        };
+        let adopted = self.call(|| {
+            let (mut client, request) = (self.imports.clone(), request.clone());
+            async move { client.keep_import(request).await }
+        });
+        adopted.await.map(drop).map_err(failed("name the run of an import"))
     }
 
     async fn finish(&self, version: &FinishedVersion) -> Result<(), RegistryError> {

@@ -38,6 +38,8 @@ pub struct Settings {
     pub max_snapshot_bytes: u64,
     /// The largest model file of another library taken in, in bytes.
     pub max_model_bytes: u64,
+    /// How often the registry is asked for imports of registered versions, in milliseconds; 0: never.
+    pub imports_interval_ms: u64,
     /// Least time between two progress events of a step, in milliseconds.
     pub progress_interval_ms: u64,
     /// How long a run waits for a registry that is away, in milliseconds.
@@ -90,6 +92,7 @@ impl Settings {
             },
             max_snapshot_bytes: 256 << 20,
             max_model_bytes: 64 << 20,
+            imports_interval_ms: 5_000,
             progress_interval_ms: 200,
             registry_patience_ms: 30_000,
         }
@@ -110,6 +113,11 @@ impl Settings {
             0 => u32::try_from(self.training_threads()).map_or(*WORKERS.end(), |threads| threads.min(*WORKERS.end())),
             chosen => chosen,
         }
+    }
+
+    /// How often the registry is asked for imports; `None`: never.
+    pub(crate) fn imports_interval(&self) -> Option<Duration> {
+        (self.imports_interval_ms > 0).then(|| Duration::from_millis(self.imports_interval_ms))
     }
 
     pub(crate) fn progress_interval(&self) -> Duration {

@@ -70,12 +70,7 @@ pub fn bind(imported: &Imported, options: &BindOptions, schema: &Schema) -> Resu
             feature.filter(|feature| feature.kind() == FeatureKind::Categorical && !is_encoded(column, &options.steps))
         })
         .collect();
-    for column in &columns {
-        if Feature::from_name(column).is_none() && !is_made(column, &options.steps) {
-            let column = column.clone();
-            return Err(BindError::UnknownColumn { column });
-        }
-    }
+    refuse_unknown(&columns, options)?;
     let orders = categories::orders(imported, &columns, &encoded, options, schema)?;
     let mut steps = options.steps.clone();
     let mut assumed_orders = Vec::new();
@@ -136,6 +131,21 @@ fn column_names(imported: &Imported, options: &BindOptions) -> Result<Vec<String
         names[place].clone_from(to);
     }
     Ok(names)
+}
+
+/// Refuses columns that are neither features nor made by a step, all of them at once.
+fn refuse_unknown(columns: &[String], options: &BindOptions) -> Result<(), BindError> {
+    let is_known = |column: &&String| Feature::from_name(column).is_some() || is_made(column, &options.steps);
+    let unknown: Vec<String> = columns.iter().filter(|column| !is_known(column)).cloned().collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let names = Feature::ALL.iter().map(|feature| feature.name());
+    let unused = names.filter(|name| !columns.iter().any(|column| column == name));
+    Err(BindError::UnknownColumns {
+        columns: unknown,
+        unused: unused.map(str::to_owned).collect(),
+    })
 }
 
 /// Whether a step encodes this categorical column already.

@@ -90,13 +90,18 @@ pub enum BindError {
     /// The caller's list of columns does not fit the file.
     #[error("columns: {0}")]
     Columns(String),
-    /// A column is neither a feature nor made by a step.
+    /// Columns that are neither features nor made by a step.
     #[error(
-        "column {column:?} of the model is neither a feature of the schema nor made by a given step: declare the step that makes it, or rename it"
+        "the schema has no {}, and no given step makes {}: declare the step, or rename the column (features that the model does not use: {})",
+        .columns.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", "),
+        if .columns.len() == 1 { "it" } else { "them" },
+        if .unused.is_empty() { "none".to_owned() } else { .unused.join(", ") },
     )]
-    UnknownColumn {
-        /// Its name, as the model has it.
-        column: String,
+    UnknownColumns {
+        /// Their names, as the model has them.
+        columns: Vec<String>,
+        /// Features of the schema that no column of the model is.
+        unused: Vec<String>,
     },
     /// A categorical column's codes cannot be given names.
     #[error("categories of {column:?}: {problem}")]
@@ -109,6 +114,45 @@ pub enum BindError {
     /// What came out breaks a rule of the artefact.
     #[error("the model cannot be bound: {0}")]
     Invalid(#[from] InvalidPart),
+}
+
+/// Why what MLflow has logged is not imported.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MlModelError {
+    /// The description is larger than any that is read.
+    #[error("the MLmodel has more than the {limit} bytes allowed")]
+    TooLarge {
+        /// Size allowed, in bytes.
+        limit: usize,
+    },
+    /// The description is not what MLflow writes.
+    #[error("the MLmodel cannot be read: {0}")]
+    Malformed(String),
+    /// The model is of a kind that is stored and never opened.
+    #[error(
+        "the model has the flavors {}, and only the flavors xgboost and lightgbm are imported: what other libraries save is stored and never \
+         opened. Log the booster itself with mlflow.xgboost.log_model or mlflow.lightgbm.log_model",
+        .flavors.join(", ")
+    )]
+    OtherFlavor {
+        /// The flavors it has.
+        flavors: Vec<String>,
+    },
+    /// The library's object was logged, and not the model.
+    #[error(
+        "{file:?} is a Python object ({class}), which is stored and never opened. Log the booster itself: \
+         mlflow.{library}.log_model(model.{}, …)",
+        if *.library == "lightgbm" { "booster_" } else { "get_booster()" }
+    )]
+    Pickled {
+        /// The library.
+        library: &'static str,
+        /// Name of the file.
+        file: String,
+        /// What it is an object of.
+        class: String,
+    },
 }
 
 /// Why a model cannot be written as XGBoost JSON.

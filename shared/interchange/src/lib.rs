@@ -4,6 +4,7 @@
 //!   trees, and what the file says of its columns.
 //! * [`bind`] connects the columns to a schema **by name** and gives the two parts that a model needs, a `Preprocessing` and an
 //!   `Ensemble`. With calibration, threshold, profile and golden rows beside them they are an artefact like any other.
+//! * [`MlModel`] reads what MLflow's client writes beside a model it logs: which library saved which file.
 //! * [`export_xgboost_json`] writes boosted trees of ours as XGBoost JSON.
 //!
 //! Pure: bytes in, values out. No I/O, no clock.
@@ -39,13 +40,15 @@ mod export;
 mod format;
 mod imported;
 mod lightgbm;
+mod mlmodel;
 mod xgboost;
 
 pub use bind::{AssumedOrder, BindOptions, Bound, bind};
-pub use error::{BindError, ExportError, ImportError};
+pub use error::{BindError, ExportError, ImportError, MlModelError};
 pub use export::xgboost_json as export_xgboost_json;
 pub use format::{Format, MAX_FILE_BYTES};
 pub use imported::{ColumnNames, Imported, ImportedColumn, ImportedKind, Library, MAX_CATEGORIES, MAX_TREES, Rounds};
+pub use mlmodel::{MAX_MLMODEL_BYTES, MLMODEL, MlModel};
 
 /// Reads a model, of the format that its first bytes say.
 ///

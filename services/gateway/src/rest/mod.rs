@@ -11,6 +11,7 @@ mod drift;
 mod evidence;
 mod extract;
 mod follow;
+mod imports;
 mod interchange;
 mod lineage;
 mod models;
@@ -88,6 +89,7 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(evidence::reproduce))
         .routes(routes!(interchange::import))
         .routes(routes!(interchange::export))
+        .routes(routes!(imports::request, imports::get))
         .routes(routes!(models::promote))
         .routes(routes!(models::rollback))
         .routes(routes!(models::champion))

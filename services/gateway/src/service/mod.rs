@@ -3,6 +3,7 @@
 pub(crate) mod convert;
 pub mod drift;
 pub mod evidence;
+pub mod imports;
 pub mod interchange;
 pub mod lineage;
 pub mod models;

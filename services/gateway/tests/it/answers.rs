@@ -3,6 +3,7 @@
 
 mod champions;
 mod evidence;
+mod imports;
 mod lineage;
 mod open_inference;
 mod promotions;
@@ -19,6 +20,7 @@ use prost_types::Timestamp;
 
 pub(crate) use champions::{get_champion, list_champions, list_replicas, promote, rollback};
 pub(crate) use evidence::{get_evaluation_file, get_model_card, list_evaluation_files, reproduce_version};
+pub(crate) use imports::{get_import, request_import};
 pub(crate) use lineage::get_lineage;
 pub(crate) use open_inference::{
     PROBABILITY, model_infer, model_metadata, model_ready, repository_index, server_live, server_metadata, server_ready,

@@ -18,6 +18,7 @@ use holdfast_api::open_inference::v2::grpc_inference_service_server::{
 };
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
+use holdfast_api::registry::v1::import_service_server::{ImportService, ImportServiceServer};
 use holdfast_api::registry::v1::lineage_service_server::{LineageService, LineageServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
 use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
@@ -92,6 +93,7 @@ impl Fakes {
             .add_service(GrpcInferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
+            .add_service(ImportServiceServer::new(self.clone()))
             .add_service(LineageServiceServer::new(self.clone()))
             .add_service(PromotionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
@@ -257,6 +259,23 @@ unary! {
 
             async fn report_replica(&self, _: Request<registry::ReportReplicaRequest>) -> Answer<registry::ReportReplicaResponse> {
                 Err(Status::unimplemented("inference's business"))
+            }
+        }
+    }
+    registry::ImportService {
+        request_import(RequestImportRequest) -> RequestImportResponse;
+        get_import(GetImportRequest) -> GetImportResponse;
+        {
+            async fn claim_import(&self, _: Request<registry::ClaimImportRequest>) -> Answer<registry::ClaimImportResponse> {
+                Err(Status::unimplemented("training's business"))
+            }
+
+            async fn keep_import(&self, _: Request<registry::KeepImportRequest>) -> Answer<registry::KeepImportResponse> {
+                Err(Status::unimplemented("training's business"))
+            }
+
+            async fn end_import(&self, _: Request<registry::EndImportRequest>) -> Answer<registry::EndImportResponse> {
+                Err(Status::unimplemented("training's business"))
             }
         }
     }

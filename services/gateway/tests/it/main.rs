@@ -7,6 +7,7 @@ mod edge;
 mod evidence;
 mod failures;
 mod fakes;
+mod imports;
 mod interchange;
 mod limits;
 mod lineage;

@@ -167,6 +167,7 @@ impl RegisteredModelService for RegisteredModelAdapter {
             description: request.description,
             user_id: request.user_id,
             tags: tags_in(request.tags),
+            import: None,
         };
         let made = self.models.create_version(&request.name, new).await;
         let version = Some(made.map_err(status)?.into());
@@ -336,7 +337,11 @@ impl From<RegisteredModel> for wire::RegisteredModel {
 impl From<RegisteredVersion> for wire::RegisteredVersion {
     fn from(version: RegisteredVersion) -> Self {
         let ready = version.readiness != Readiness::Reserved;
-        let status_message = if ready { "" } else { "its training has not finished it" };
+        let status_message = match version.readiness {
+            Readiness::Reserved => "its training has not finished it".to_owned(),
+            Readiness::Files if !version.import.is_empty() => format!("import {}", version.import),
+            Readiness::Files | Readiness::Artifact => String::new(),
+        };
         Self {
             model: version.model,
             version: version.version,
@@ -349,12 +354,13 @@ impl From<RegisteredVersion> for wire::RegisteredVersion {
             run_id: version.run_id,
             run_link: version.run_link,
             ready,
-            status_message: status_message.to_owned(),
+            status_message,
             tags: tags_out(version.tags),
             aliases: version.aliases,
             model_id: version.model_id,
             artifact_uri: version.location,
             promotable: version.readiness == Readiness::Artifact,
+            import: version.import,
         }
     }
 }

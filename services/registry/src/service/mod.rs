@@ -4,6 +4,7 @@ pub mod approvals;
 pub mod artifacts;
 pub mod champions;
 pub mod gate;
+pub mod imports;
 pub mod lineage;
 pub mod models;
 pub mod registered;

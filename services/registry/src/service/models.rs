@@ -12,7 +12,8 @@ use holdfast_storage::{BlobStore, Created};
 use jiff::Timestamp;
 
 use super::gate::{self, CurrentChampion, Evaluation, GateDecision, GatePolicy, ModelId};
-use super::store::{Page, PageRequest, TrackingStore, VersionStore};
+use super::imports::ImportRefusal;
+use super::store::{ImportStore, Page, PageRequest, TrackingStore, VersionStore};
 use crate::error::{Error, Result, Violation};
 use crate::metrics::{GateLabels, Metrics, Verdict};
 
@@ -25,9 +26,20 @@ pub enum VersionStatus {
     Ready,
 }
 
+/// How a version came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A run of Holdfast has reserved it.
+    Training,
+    /// It was registered from files; an import makes its artefact.
+    Registered,
+}
+
 /// What becomes known of a version when its artefact is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinishedVersion {
+    /// The run that made the artefact.
+    pub run_id: RunId,
     /// SHA-256 of the artefact.
     pub artifact_digest: Digest,
     /// Its size in bytes.
@@ -49,7 +61,7 @@ pub struct VersionRecord {
     pub version: ModelVersion,
     /// State.
     pub status: VersionStatus,
-    /// The run that made it.
+    /// The run that made its artefact; while it has none, the run that it comes from.
     pub run_id: String,
     /// SHA-256 of the artefact, once ready.
     pub artifact_digest: Option<Digest>,
@@ -65,6 +77,8 @@ pub struct VersionRecord {
     pub created_at: Timestamp,
     /// Who asked for it.
     pub created_by: String,
+    /// How it came to be.
+    pub origin: Origin,
     /// The gate's decisions about it, oldest first.
     pub decisions: Vec<GateDecision>,
 }
@@ -107,6 +121,7 @@ pub struct ModelSummary {
 pub struct Models {
     store: Arc<dyn VersionStore>,
     runs: Arc<dyn TrackingStore>,
+    imports: Arc<dyn ImportStore>,
     blobs: Arc<dyn BlobStore>,
     clock: Arc<dyn Clock>,
     policy: GatePolicy,
@@ -115,7 +130,7 @@ pub struct Models {
 
 impl Models {
     /// Versions in `store`, whose runs it knows too, artefacts in `blobs`, judged by `policy`.
-    pub fn new<S: VersionStore + TrackingStore + 'static>(
+    pub fn new<S: VersionStore + TrackingStore + ImportStore + 'static>(
         store: Arc<S>,
         blobs: Arc<dyn BlobStore>,
         clock: Arc<dyn Clock>,
@@ -124,7 +139,8 @@ impl Models {
     ) -> Self {
         Self {
             store: store.clone(),
-            runs: store,
+            runs: store.clone(),
+            imports: store,
             blobs,
             clock,
             policy,
@@ -147,7 +163,7 @@ impl Models {
     /// last and only once, so a version that a reader can see is whole.
     ///
     /// # Errors
-    /// [`Error::ArtifactMissing`], [`Error::ArtifactDigest`], [`Error::VersionIsOther`]; the stores'.
+    /// [`Error::ArtifactMissing`], [`Error::ArtifactDigest`], [`Error::VersionIsOther`], [`ImportRefusal::NotAtWork`]; the stores'.
     pub async fn finish(
         &self,
         model: &ModelName,
@@ -171,7 +187,9 @@ impl Models {
             }
         }
         let artifact_size_bytes = self.check_artifact(model, version, claimed).await?;
+        let run_id = self.made_by(&reserved, claimed).await?;
         let facts = FinishedVersion {
+            run_id: run_id.clone(),
             artifact_digest: claimed,
             artifact_size_bytes,
             family: family.to_owned(),
@@ -184,10 +202,7 @@ impl Models {
             version,
             artifact_digest: claimed,
             size_bytes: artifact_size_bytes,
-            run_id: reserved
-                .run_id
-                .parse()
-                .map_err(|_| Error::Corrupt(format!("run id {:?}", reserved.run_id)))?,
+            run_id,
             snapshots: named,
             family: family.to_owned(),
             created_at: reserved.created_at,
@@ -197,6 +212,30 @@ impl Models {
         // Written now, or by the same call before its answer was lost.
         let (Created::Yes | Created::AlreadyExists) = model_manifest::write(&*self.blobs, &manifest).await?;
         self.store.finish_version(model, version, &facts).await
+    }
+
+    /// The run that makes an artefact. Of a registered version it is that of its import; where an earlier try has written the
+    /// manifest already, it is the one named there, since a manifest is written once.
+    async fn made_by(&self, version: &VersionRecord, claimed: Digest) -> Result<RunId> {
+        let parsed = |id: &str| RunId::parse(id).map_err(|_| Error::Corrupt(format!("run id {id:?}")));
+        if version.origin == Origin::Training {
+            return parsed(&version.run_id);
+        }
+        let (model, number) = (version.model.clone(), version.version);
+        match model_manifest::read(&*self.blobs, &model, number).await {
+            Ok(manifest) if manifest.artifact_digest == claimed => return Ok(manifest.run_id),
+            Ok(_) => return Err(Error::VersionIsOther { model, version: number }),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+        match self.imports.import(model.as_str(), number.0).await? {
+            Some(import) if !import.run_id.is_empty() => parsed(&import.run_id),
+            _ => Err(ImportRefusal::NotAtWork {
+                model: model.to_string(),
+                version: number.0,
+            }
+            .into()),
+        }
     }
 
     /// Who started the run that made a version: the run's own word, or who asked for the version.

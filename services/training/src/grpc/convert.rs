@@ -158,6 +158,7 @@ pub(super) fn run_request_in(request: wire::StartRunRequest, settings: &Settings
         threshold,
         tuning,
         import: None,
+        target: None,
     })
 }
 

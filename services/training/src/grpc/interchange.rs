@@ -38,8 +38,26 @@ pub(super) async fn import(
 }
 
 /// The run that is asked for, by the rules of every run, and what is said of the file. All bad fields are named at once.
-fn header_in(mut header: wire::ImportModelHeader, settings: &Settings) -> Result<(RunRequest, SentFile)> {
-    let mut bad = violations(&header);
+fn header_in(header: wire::ImportModelHeader, settings: &Settings) -> Result<(RunRequest, SentFile)> {
+    let rows = header.snapshot.is_empty().then(|| BadField {
+        field: "snapshot",
+        rule: "required",
+        description: "must name labelled rows".to_owned(),
+    });
+    taken(header, settings, rows.into_iter().collect())
+}
+
+/// The same of an import that may leave its rows to training.
+pub(crate) fn wishes_in(header: wire::ImportModelHeader, settings: &Settings) -> Result<(RunRequest, SentFile)> {
+    taken(header, settings, Vec::new())
+}
+
+fn taken(
+    mut header: wire::ImportModelHeader,
+    settings: &Settings,
+    mut bad: Vec<BadField>,
+) -> Result<(RunRequest, SentFile)> {
+    bad.extend(violations(&header));
     let run = wire::StartRunRequest {
         model: std::mem::take(&mut header.model),
         snapshot: std::mem::take(&mut header.snapshot),
@@ -90,9 +108,7 @@ fn violations(header: &wire::ImportModelHeader) -> Vec<BadField> {
     let too_long = names.filter(|(_, name)| name.len() > MAX_NAME_BYTES);
     let too_long = too_long.map(|(field, _)| (field, "too_long", "must have at most 200 bytes a name"));
 
-    let rows = header.snapshot.is_empty();
-    let rows = rows.then_some(("snapshot", "required", "must name labelled rows"));
-    let mut found: Vec<_> = rows.into_iter().chain(too_many).chain(too_long).collect();
+    let mut found: Vec<_> = too_many.chain(too_long).collect();
     found.dedup();
     if header.format() == wire::ModelFormat::Holdfast {
         let why = "must be a format of another library; an artefact of Holdfast is a version already";

@@ -11,6 +11,7 @@ pub mod export;
 mod figures;
 pub mod fitting;
 pub mod imported;
+pub mod imports;
 pub mod model_card;
 mod naming;
 pub mod params;

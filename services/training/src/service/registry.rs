@@ -11,6 +11,7 @@ use holdfast_storage::Key;
 use jiff::Timestamp;
 
 use super::evaluation::{Paired, Quality, Slice};
+use super::runs::ImportTarget;
 
 /// Why the registry did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -275,6 +276,9 @@ pub trait Registry: Send + Sync + Debug + 'static {
 
     /// Reserves the version of a run.
     async fn reserve(&self, model: &ModelName, run: &RunId, by: &str) -> Result<ReservedVersion, RegistryError>;
+
+    /// Says which run makes the artefact of a registered version.
+    async fn adopt(&self, model: &ModelName, target: ImportTarget, run: &RunId) -> Result<(), RegistryError>;
 
     /// Makes a version ready; its artefact is in the blob store.
     async fn finish(&self, version: &FinishedVersion) -> Result<(), RegistryError>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_domain::{Digest, ModelName, RunId, Violation};
+use holdfast_domain::{Digest, ModelName, ModelVersion, RunId, Violation};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -195,6 +195,18 @@ pub struct RunRequest {
     /// The model file that becomes a version, in place of training.
     #[serde(default)]
     pub import: Option<ModelFile>,
+    /// The registered version that gets the artefact, in place of a new one.
+    #[serde(default)]
+    pub target: Option<ImportTarget>,
+}
+
+/// A registered version whose model file is imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportTarget {
+    /// The version.
+    pub version: ModelVersion,
+    /// Number of the claim on its import.
+    pub claim: u64,
 }
 
 /// The search for parameters that is asked for. Nothing is left to defaults any more.

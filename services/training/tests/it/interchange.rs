@@ -16,7 +16,7 @@ use tonic::Status;
 use crate::reproduction::{damage, reproduce};
 use crate::support::{Bench, Registry, Setup, directory, endless_params, fault, metric, of_snapshot, result, step};
 
-fn fixture(path: &str) -> Vec<u8> {
+pub(crate) fn fixture(path: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/interchange");
     std::fs::read(folder.join(path)).unwrap()
 }
@@ -56,7 +56,7 @@ fn numbers(value: &serde_json::Value) -> Vec<f64> {
 }
 
 /// The model answers the library's probabilities within 1e-6, before calibration if it has one, and explains with its contributions within 1e-5.
-fn assert_answers_as(model: &Model, expected: &str) {
+pub(crate) fn assert_answers_as(model: &Model, expected: &str) {
     let expected = json(expected);
     let names: Vec<&str> = expected["columns"]
         .as_array()
@@ -279,7 +279,7 @@ async fn what_is_no_model_that_fits_is_refused_at_once_and_leaves_nothing() {
             "not an XGBoost UBJSON model",
         ),
         (&other_objective, "UNREADABLE_MODEL", "reg:squarederror"),
-        (&other_column, "MODEL_DOES_NOT_FIT", "column \"age\" of the model"),
+        (&other_column, "MODEL_DOES_NOT_FIT", "has no \"age\""),
         (
             &fixture("models/xgboost-unnamed.ubj"),
             "MODEL_DOES_NOT_FIT",

@@ -141,6 +141,7 @@ async fn a_run_that_a_dead_process_left_at_work_is_failed_at_the_next_start() {
         threshold: None,
         tuning: None,
         import: None,
+        target: None,
     };
     let change = StepChange {
         step: StepName::Train,

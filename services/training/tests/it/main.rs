@@ -13,6 +13,7 @@ mod evaluation;
 mod imports;
 mod interchange;
 mod lifecycle;
+mod notebooks;
 mod race;
 mod reproduction;
 mod requests;

@@ -17,7 +17,7 @@ use holdfast_training::service::registry::{
     Batch, Champion, Decision, Evidence, FinishedVersion, Promotion, Registry, RegistryError, ReservedVersion,
     RunFacts, TrackedEnd, TrackedRun, VersionFacts, VersionId, VersionSnapshots,
 };
-use holdfast_training::service::runs::{Input, RunRequest, State, Trigger};
+use holdfast_training::service::runs::{ImportTarget, Input, RunRequest, State, Trigger};
 use holdfast_training::service::snapshots::Snapshots;
 use holdfast_training::service::store::RunStore;
 
@@ -67,6 +67,10 @@ impl Registry for Contested {
             version: ModelVersion(1),
             artifact_key: layout::model_key(model, ModelVersion(1)),
         })
+    }
+
+    async fn adopt(&self, _: &ModelName, _: ImportTarget, _: &RunId) -> Result<(), RegistryError> {
+        unreachable!("no import of a version")
     }
 
     async fn finish(&self, _: &FinishedVersion) -> Result<(), RegistryError> {
@@ -148,6 +152,7 @@ async fn a_lost_race_is_measured_again_against_the_new_champion_once() {
         threshold: None,
         tuning: None,
         import: None,
+        target: None,
     };
     let id = pipelines.start(request).await.unwrap();
     let mut follower = pipelines.follow(&id, 0).await.unwrap();

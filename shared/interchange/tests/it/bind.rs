@@ -46,7 +46,14 @@ fn names_of_the_file_are_kept_or_renamed_and_never_given_anew() {
 
     let mut foreign = named.clone();
     foreign.columns[0].name = "age".to_owned();
-    assert!(refused(&foreign, &BindOptions::default()).starts_with("column \"age\" of the model is neither a feature"));
+    foreign.columns[1].name = "wealth".to_owned();
+    let refusal = refused(&foreign, &BindOptions::default());
+    assert!(refusal.starts_with("the schema has no \"age\", \"wealth\", and no given step makes them"));
+    assert!(
+        refusal.contains("does not use: ") && refusal.contains(NUMBERS[0]) && refusal.contains(NUMBERS[1]),
+        "{refusal}"
+    );
+    foreign.columns[1].name = NUMBERS[1].to_owned();
     let renamed = BindOptions {
         rename: vec![("age".to_owned(), "Customer_Age".to_owned())],
         ..BindOptions::default()
@@ -61,7 +68,7 @@ fn engineered_columns_must_be_declared() {
     let engineered = imported("xgboost-engineered.ubj");
     let error = refused(&engineered, &BindOptions::default());
     assert!(
-        error.starts_with("column \"Activity_Growth\" of the model is neither"),
+        error.starts_with("the schema has no \"Activity_Growth\", \"Customer_Value\", and no given step makes them"),
         "{error}"
     );
 }

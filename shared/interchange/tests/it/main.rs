@@ -10,6 +10,7 @@ mod bind;
 mod corruption;
 mod export;
 mod lightgbm;
+mod mlmodel;
 mod support;
 mod unsupported;
 mod xgboost;

@@ -13,6 +13,7 @@ mod documents;
 mod evidence;
 mod exploring;
 mod interchange;
+mod notebooks;
 mod prediction_log;
 mod processes;
 mod proofs;

@@ -1,6 +1,8 @@
 //! `holdfast models import`: a model of another library becomes a version, and is judged like any other.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -9,26 +11,37 @@ use super::ModelArg;
 use crate::commands::{Context, data, runs, train};
 use crate::failure::{Failure, Result};
 use crate::progress::{self, Work};
-use crate::rest::Rest;
+use crate::rest::{Rest, Run};
+
+/// Between two looks at an import that waits.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 const EXAMPLES: &str = "\
 Examples:
   holdfast models import churn.ubj --snapshot bank.csv
   holdfast models import churn.txt --snapshot calibrate.csv --test test.csv --promote
   holdfast models import churn.json --snapshot 5e1f0c9a77b2 --renamed age:Customer_Age --json
+  holdfast models import --version 3
 
 The file is what XGBoost's save_model writes as .json or .ubj, or LightGBM's as text. The rows should be rows that the
-model was not trained on: they choose its threshold, and its calibration if that makes its probabilities better.";
+model was not trained on: they choose its threshold, and its calibration if that makes its probabilities better.
+
+With --version the file is that of a version that MLflow's client has registered, and the rows are the champion's
+unless others are named. Training takes such versions up by itself; this asks again, and shows how it goes.";
 
 /// What `models import` takes.
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ImportArgs {
     /// The model file
-    file: PathBuf,
+    #[arg(required_unless_present = "version", conflicts_with = "version")]
+    file: Option<PathBuf>,
+    /// The registered version whose file it is
+    #[arg(long, value_name = "N")]
+    version: Option<u32>,
     /// Labelled customers: the digest of a snapshot or its beginning, or a table to import first
-    #[arg(long, value_name = "DIGEST_OR_FILE")]
-    snapshot: String,
+    #[arg(long, value_name = "DIGEST_OR_FILE", required_unless_present = "version")]
+    snapshot: Option<String>,
     /// Customers to test on, named in the same way; then no split is made
     #[arg(long, value_name = "DIGEST_OR_FILE")]
     test: Option<String>,
@@ -69,14 +82,26 @@ enum Rounds {
     All,
 }
 
+impl Rounds {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Runs the command.
 pub(super) async fn run(args: ImportArgs, context: &Context) -> Result<()> {
     let rest = &context.rest;
-    let query = query(&args, rest).await?;
-    let run_id = send(&args, &query, rest).await?;
-    let run = {
-        let work = Work::spinner(format!("run {run_id}"));
-        runs::follow(rest, &run_id, &work).await?
+    let run = match (&args.file, args.version) {
+        (Some(file), _) => {
+            let query = query(&args, file, rest).await?;
+            let run_id = send(&args, file, &query, rest).await?;
+            let work = Work::spinner(format!("run {run_id}"));
+            runs::follow(rest, &run_id, &work).await?
+        }
+        (None, version) => of_version(&args, version.unwrap_or_default(), rest).await?,
     };
     let result = train::result_of(&run)?;
     context
@@ -84,14 +109,64 @@ pub(super) async fn run(args: ImportArgs, context: &Context) -> Result<()> {
         .emit(&train::summary(&run, result), || train::people(&run, result))
 }
 
-async fn query(args: &ImportArgs, rest: &Rest) -> Result<Vec<(&'static str, String)>> {
-    let rounds = match args.rounds {
-        Rounds::Best => "best",
-        Rounds::All => "all",
+/// Asks for the import of a registered version and follows it to its end.
+async fn of_version(args: &ImportArgs, version: u32, rest: &Rest) -> Result<Run> {
+    let path = format!("api/v1/models/{}/versions/{version}/import", args.model.model);
+    let wishes = wishes(args, rest).await?;
+    let mut import = rest.post(&path, &wishes).await?;
+    let work = Work::spinner(format!("version {version} waits for training"));
+    loop {
+        let text = |name: &str| import.get(name).and_then(Value::as_str).unwrap_or_default();
+        match (text("state"), text("run_id")) {
+            ("failed", _) => {
+                return Err(Failure::new(format!(
+                    "version {version} is not imported: {}",
+                    text("why")
+                )));
+            }
+            ("running" | "done", run_id) if !run_id.is_empty() => return runs::follow(rest, run_id, &work).await,
+            _ => {}
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        import = rest.get(&path, &[]).await?;
+    }
+}
+
+async fn wishes(args: &ImportArgs, rest: &Rest) -> Result<Value> {
+    let pair = |text: &String| {
+        let (left, right) = text.split_once(':').ok_or_else(|| {
+            Failure::new(format!("{text:?} is no pair"))
+                .hint("write NAME_IN_FILE:COLUMN, or COLUMN:A|B|C for categories")
+        })?;
+        Ok((left.trim().to_owned(), right.trim().to_owned()))
     };
+    let pairs = |texts: &[String]| texts.iter().map(pair).collect::<Result<BTreeMap<String, String>>>();
+    let categories = pairs(&args.categories)?.into_iter();
+    let categories: BTreeMap<String, Vec<String>> = categories
+        .map(|(column, names)| (column, names.split('|').map(|name| name.trim().to_owned()).collect()))
+        .collect();
+    let mut wishes = serde_json::json!({
+        "rounds": args.rounds.name(),
+        "columns": args.columns,
+        "renamed": pairs(&args.renamed)?,
+        "categories": categories,
+        "promote": args.promote,
+        "preset": args.preset,
+        "seed": args.seed,
+        "test_share": args.test_share,
+    });
+    for (name, rows) in [("snapshot", &args.snapshot), ("test_snapshot", &args.test)] {
+        if let Some(rows) = rows {
+            wishes[name] = snapshot(rows, rest).await?.into();
+        }
+    }
+    Ok(wishes)
+}
+
+async fn query(args: &ImportArgs, file: &Path, rest: &Rest) -> Result<Vec<(&'static str, String)>> {
     let mut query = vec![
-        ("source", name_of(&args.file)),
-        ("rounds", rounds.to_owned()),
+        ("source", name_of(file)),
+        ("rounds", args.rounds.name().to_owned()),
         ("promote", args.promote.to_string()),
     ];
     for (name, list) in [
@@ -106,7 +181,9 @@ async fn query(args: &ImportArgs, rest: &Rest) -> Result<Vec<(&'static str, Stri
     query.extend(args.preset.clone().map(|preset| ("preset", preset)));
     query.extend(args.seed.map(|seed| ("seed", seed.to_string())));
     query.extend(args.test_share.map(|share| ("test_share", share.to_string())));
-    query.push(("snapshot", snapshot(&args.snapshot, rest).await?));
+    if let Some(rows) = &args.snapshot {
+        query.push(("snapshot", snapshot(rows, rest).await?));
+    }
     if let Some(test) = &args.test {
         query.push(("test_snapshot", snapshot(test, rest).await?));
     }
@@ -146,17 +223,17 @@ async fn whole_digest(beginning: &str, rest: &Rest) -> Result<String> {
 }
 
 /// Uploads the file and answers the run that was started.
-async fn send(args: &ImportArgs, query: &[(&str, String)], rest: &Rest) -> Result<String> {
-    let shown = args.file.display();
+async fn send(args: &ImportArgs, path: &Path, query: &[(&str, String)], rest: &Rest) -> Result<String> {
+    let shown = path.display();
     let unreadable = |error: std::io::Error| Failure::new(format!("{shown} cannot be read: {error}"));
-    let file = tokio::fs::File::open(&args.file).await.map_err(unreadable)?;
+    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
     let metadata = file.metadata().await.map_err(unreadable)?;
     if metadata.is_dir() {
         return Err(Failure::new(format!("{shown} is a directory, not a file")));
     }
     let (_work, body) = progress::counted_file(file, metadata.len(), format!("importing {shown}"));
-    let path = format!("api/v1/models/{}/imports", args.model.model);
-    let answer = rest.upload_file(&path, query, body).await;
+    let to = format!("api/v1/models/{}/imports", args.model.model);
+    let answer = rest.upload_file(&to, query, body).await;
     let answer = answer.map_err(|failure| match failure.hint {
         None => failure.while_doing(&shown.to_string()),
         Some(_) => failure,

@@ -23,6 +23,7 @@ Examples:
   holdfast models card 3 --out card.html
   holdfast models reproduce 3     made again, the bytes must be the same
   holdfast models import churn.ubj --snapshot bank.csv --promote
+  holdfast models import --version 3
   holdfast models export 3 --out churn.json";
 
 /// What `models` takes.

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 
 use super::approvals::PromotionState;
 use super::champions::Champions;
+use super::imports::NewImport;
 use super::rollouts::Rollouts;
 use super::search::{Order, RegisteredModelClause, RegisteredModelOrderKey, VersionClause, VersionOrderKey};
 use super::store::{ArtifactStore, RegisteredModelStore, TrackingStore};
@@ -140,6 +141,8 @@ pub struct RegisteredVersion {
     pub tags: Vec<KeyValue>,
     /// Names of the aliases that point at it.
     pub aliases: Vec<String>,
+    /// How its import stands, in words; empty without one.
+    pub import: String,
 }
 
 /// What a version is registered with.
@@ -159,6 +162,8 @@ pub struct NewVersion {
     pub user_id: String,
     /// Tags.
     pub tags: Vec<KeyValue>,
+    /// The import that is asked for with it; found out from its files.
+    pub import: Option<NewImport>,
 }
 
 /// What becomes of the versions that are in a stage when another comes into it.

@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::rules::{self, MAX_DESCRIPTION_CHARS, MAX_ID_CHARS, MAX_LINK_CHARS};
 use super::{Found, NewVersion, Others, RegisteredModels, RegisteredVersion, Stage, VersionSearch};
 use crate::error::{Error, Result};
+use crate::service::imports::{self, Inspected};
 use crate::service::tracking::KeyValue;
 
 impl RegisteredModels {
@@ -28,6 +29,14 @@ impl RegisteredModels {
         new.tags = rules::tags(new.tags)?;
         self.store.registered_model(name).await?;
         let location = self.resolve(&mut new).await?;
+        // In the same transaction as the version, so that none is forgotten.
+        new.import = match imports::inspect(&*self.files, &*self.blobs, name, &location).await? {
+            Inspected::Model(import) => Some(import),
+            Inspected::Nothing(why) => {
+                tracing::debug!(name, why, "version is not imported");
+                None
+            }
+        };
         let version = self.store.add_version(name, &new, &location, self.clock.now()).await?;
         tracing::info!(name, version, source = new.source, "version registered");
         self.version(name, version).await

@@ -2,9 +2,11 @@
 
 mod artifacts;
 mod database;
+mod imports;
 mod migrations;
 mod registered;
 mod sql_artifacts;
+mod sql_imports;
 mod sql_registered;
 mod sql_registered_search;
 mod sql_tracking;
@@ -16,6 +18,7 @@ mod writer;
 
 pub use artifacts::{ArtifactStore, Child, Place, StoredBytes};
 pub use database::SqlStore;
+pub use imports::ImportStore;
 pub use registered::RegisteredModelStore;
 pub(crate) use statement::Value;
 pub use tracking::TrackingStore;

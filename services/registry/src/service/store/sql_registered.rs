@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::database::{SqlStore, count, micros};
 use super::registered::RegisteredModelStore;
+use super::sql_imports;
 use super::statement::{Tx, Value, values};
 use crate::error::Result;
 use crate::service::registered::{
@@ -215,7 +216,7 @@ async fn lock_model(tx: &mut Tx<'_>, name: &str) -> Result<()> {
 }
 
 /// Keeps others from changing or deleting a version, which must be there.
-async fn lock_version(tx: &mut Tx<'_>, name: &str, version: u32) -> Result<()> {
+pub(super) async fn lock_version(tx: &mut Tx<'_>, name: &str, version: u32) -> Result<()> {
     lock_versions(tx, name).await?;
     let sql = "SELECT version FROM model_versions WHERE model = $1 AND version = $2";
     match tx.fetch_optional::<(i64,)>(sql, values![name, version]).await? {
@@ -263,6 +264,9 @@ async fn add(tx: &mut Tx<'_>, name: String, new: NewVersion, location: String, n
     for tag in new.tags {
         let sql = "INSERT INTO model_version_tags (model, version, key, value) VALUES ($1, $2, $3, $4)";
         tx.execute(sql, values![&name, version, tag.key, tag.value]).await?;
+    }
+    if let Some(import) = &new.import {
+        sql_imports::ask(tx, &name, version, import, now).await?;
     }
     touch_model(tx, &name, now).await?;
     Ok(version)

@@ -20,7 +20,7 @@ use crate::service::tracking::KeyValue;
 type ModelRow = (String, i64, i64, String, String, String, i64);
 
 /// Model, number, readiness (see `version_columns`), run, times of creation and change, user, stage, description, source,
-/// location, run link, logged model, tags, aliases.
+/// location, run link, logged model, tags, aliases, import.
 type VersionRow = (
     String,
     i64,
@@ -28,6 +28,7 @@ type VersionRow = (
     String,
     i64,
     i64,
+    String,
     String,
     String,
     String,
@@ -339,7 +340,9 @@ fn version_columns(dialect: Dialect) -> String {
         "v.model, v.version,
          CAST(CASE WHEN v.artifact_digest IS NOT NULL THEN 2 WHEN v.origin = 'registered' THEN 1 ELSE 0 END AS BIGINT),
          v.run_id, v.created_at_us, v.updated_at_us, v.created_by, v.stage, v.description, v.source, v.location,
-         v.run_link, v.model_id, {tags}, {aliases}"
+         v.run_link, v.model_id, {tags}, {aliases},
+         coalesce((SELECT CASE WHEN i.why = '' THEN i.state ELSE i.state || ': ' || i.why END
+                   FROM imports i WHERE i.model = v.model AND i.version = v.version), '')"
     )
 }
 
@@ -359,7 +362,7 @@ fn model_of(row: ModelRow) -> Result<RegisteredModel> {
 
 fn version_of(row: &VersionRow) -> Result<RegisteredVersion> {
     let (model, number, readiness, run_id, created_at, updated_at, user_id, stage, ..) = row;
-    let (.., description, source, location, run_link, model_id, tags, aliases) = row;
+    let (.., description, source, location, run_link, model_id, tags, aliases, import) = row;
     let version = count(*number)?;
     let stage = Stage::ALL.into_iter().find(|known| known.as_str() == stage);
     Ok(RegisteredVersion {
@@ -382,6 +385,7 @@ fn version_of(row: &VersionRow) -> Result<RegisteredVersion> {
         model_id: model_id.clone(),
         tags: tags_of(tags)?,
         aliases: aliases_of(aliases)?.into_iter().map(|alias| alias.name).collect(),
+        import: import.clone(),
     })
 }
 

@@ -6,16 +6,18 @@ use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, count, digest as stored_digest, micros, page_of, timestamp};
+use super::sql_imports;
 use super::sql_registered::{lock_versions, next_version};
 use super::statement::values;
 use super::versions::VersionStore;
 use super::{Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::service::gate::GateDecision;
-use crate::service::models::{FinishedVersion, VersionRecord, VersionStatus};
+use crate::service::models::{FinishedVersion, Origin, VersionRecord, VersionStatus};
 
-const COLUMNS: &str = "model, version, status, run_id, artifact_digest, artifact_size_bytes, family, \
-                       training_snapshot, test_snapshot, created_at_us, created_by";
+const COLUMNS: &str = "model, version, status, \
+                       CASE WHEN made_by_run <> '' THEN made_by_run ELSE run_id END, artifact_digest, \
+                       artifact_size_bytes, family, training_snapshot, test_snapshot, created_at_us, created_by, origin";
 
 type VersionRow = (
     String,
@@ -28,6 +30,7 @@ type VersionRow = (
     String,
     String,
     i64,
+    String,
     String,
 );
 
@@ -83,12 +86,14 @@ impl VersionStore for SqlStore {
             &facts.test_snapshot,
             model.as_str(),
             version.0,
+            facts.run_id.as_str(),
         ];
         let changed = self
             .write(move |mut tx| {
                 Box::pin(async move {
                     let sql = "UPDATE model_versions SET status = 'ready', artifact_digest = $1,
-                                   artifact_size_bytes = $2, family = $3, training_snapshot = $4, test_snapshot = $5
+                                   artifact_size_bytes = $2, family = $3, training_snapshot = $4, test_snapshot = $5,
+                                   made_by_run = $8
                                WHERE model = $6 AND version = $7 AND (status = 'pending' OR artifact_digest = $1)";
                     tx.execute(sql, values).await
                 })
@@ -151,19 +156,14 @@ impl VersionStore for SqlStore {
     ) -> Result<()> {
         let json =
             serde_json::to_string(decision).map_err(|source| Error::Corrupt(format!("gate decision: {source}")))?;
-        let values = values![
-            model.as_str(),
-            version.0,
-            digest.to_string(),
-            micros(decision.decided_at),
-            json,
-        ];
+        let name = model.to_string();
+        let values = values![&name, version.0, digest.to_string(), micros(decision.decided_at), json,];
         self.write(move |mut tx| {
             Box::pin(async move {
                 let sql = "INSERT INTO gate_decisions (model, version, evaluation_digest, decided_at_us, decision)
                            VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
                 tx.execute(sql, values).await?;
-                Ok(())
+                sql_imports::done(&mut tx, &name, version.0).await
             })
         })
         .await
@@ -185,7 +185,7 @@ impl VersionStore for SqlStore {
 
 impl SqlStore {
     async fn version_of(&self, row: VersionRow) -> Result<(i64, VersionRecord)> {
-        let (model, number, status, run_id, digest, size, family, training, test, created_at, created_by) = row;
+        let (model, number, status, run_id, digest, size, family, training, test, created_at, created_by, origin) = row;
         let sql = "SELECT decision FROM gate_decisions WHERE model = $1 AND version = $2 ORDER BY decided_at_us";
         let decisions = self
             .readers
@@ -213,6 +213,11 @@ impl SqlStore {
             test_snapshot: test,
             created_at: timestamp(created_at)?,
             created_by,
+            origin: match origin.as_str() {
+                "training" => Origin::Training,
+                "registered" => Origin::Registered,
+                other => return Err(Error::Corrupt(format!("version origin {other:?}"))),
+            },
             decisions,
         };
         Ok((number, record))

@@ -1,6 +1,7 @@
 //! What every database must do: each case is written once and runs on SQLite and on Postgres.
 
 mod artifacts;
+mod imports;
 mod registered;
 mod tracking;
 mod versions;

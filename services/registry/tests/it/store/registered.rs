@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use holdfast_domain::{Digest, ModelName, ModelVersion};
+use holdfast_domain::{Digest, ModelName, ModelVersion, RunId};
 use holdfast_registry::Error;
 use holdfast_registry::service::gate::{Evaluation, GateDecision, GatePolicy, Quality, decide};
 use holdfast_registry::service::models::FinishedVersion;
@@ -93,7 +93,7 @@ fn version_search(filter: &str, order: &[&str]) -> VersionSearch {
     }
 }
 
-fn decision() -> GateDecision {
+pub(super) fn decision() -> GateDecision {
     let quality = Quality {
         rows: 2_000,
         positives: 320,
@@ -248,6 +248,7 @@ async fn one_run_may_have_many_versions_and_reserves_one(store: Arc<SqlStore>) {
     assert_eq!((version.run_id.as_str(), version.user_id.as_str()), ("r1", "ada"));
     assert_eq!((version.created_at, version.stage), (at(1), Stage::None));
     let facts = FinishedVersion {
+        run_id: RunId::from_parts(1_790_000_000_000, &[7; 10]),
         artifact_digest: Digest::of(b"model"),
         artifact_size_bytes: 5,
         family: "boosted_trees".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::future::join_all;
-use holdfast_domain::{Digest, ModelName, ModelVersion};
+use holdfast_domain::{Digest, ModelName, ModelVersion, RunId};
 use holdfast_registry::Error;
 use holdfast_registry::service::models::{FinishedVersion, VersionStatus};
 use holdfast_registry::service::store::{PageRequest, SqlStore, VersionStore as _};
@@ -24,6 +24,7 @@ fn model() -> ModelName {
 
 fn facts(bytes: &[u8]) -> FinishedVersion {
     FinishedVersion {
+        run_id: RunId::from_parts(1_790_000_000_000, &[7; 10]),
         artifact_digest: Digest::of(bytes),
         artifact_size_bytes: u64::try_from(bytes.len()).unwrap(),
         family: "boosted_trees".to_owned(),

@@ -6,6 +6,7 @@ use holdfast_domain::{Customer, CustomerKey, Digest, Rule, Violation, validate_t
 use holdfast_records::snapshot::{self, SnapshotSource};
 use holdfast_sources::SourceSpec;
 
+use super::Parts;
 use super::error::StepError;
 use super::job::{Job, Made};
 use crate::error::Error;
@@ -87,11 +88,17 @@ async fn read(job: &Job, name: &str, digest: &Digest) -> Result<Table, StepError
 }
 
 async fn read_database(job: &Job) -> Result<Table, StepError> {
-    let source = job
-        .parts
-        .database
-        .as_ref()
-        .ok_or(StepError::Service(Error::NoDatabase))?;
+    let (name, rows) = database_rows(&job.parts).await?;
+    Ok(Table {
+        name,
+        rows,
+        snapshot: None,
+    })
+}
+
+/// The rows of the configured database, and its name.
+pub(super) async fn database_rows(parts: &Parts) -> Result<(String, Vec<Customer>), StepError> {
+    let source = parts.database.as_ref().ok_or(StepError::Service(Error::NoDatabase))?;
     let spec = SourceSpec::parse(source.expose()).map_err(|error| StepError::Unreadable {
         table: "the database".to_owned(),
         reason: error.to_string(),
@@ -104,11 +111,8 @@ async fn read_database(job: &Job) -> Result<Table, StepError> {
         }
         server => server.to_string(),
     };
-    Ok(Table {
-        rows: read_table(&spec, &name, job.parts.schema).await?,
-        name,
-        snapshot: None,
-    })
+    let rows = read_table(&spec, &name, parts.schema).await?;
+    Ok((name, rows))
 }
 
 async fn ingest_window(job: &Job, window: &Digest) -> Result<Tables, StepError> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use holdfast_domain::ModelVersion;
 use holdfast_records::{evaluation, layout, model_manifest};
 use holdfast_storage::Created;
 
@@ -50,21 +51,15 @@ pub(super) async fn register(
     job.progress(StepName::Register, 0.5, "the evaluation is stored")
         .await?;
 
-    let reserved = registry.reserve(model, &job.id, &job.request.requested_by).await?;
-    let expected = layout::model_key(model, reserved.version);
-    if reserved.artifact_key != expected {
-        return Err(StepError::Registry(RegistryError::Refused {
-            doing: "reserve a version",
-            why: format!("the artefact is to go to {}, not to {expected}", reserved.artifact_key),
-        }));
-    }
+    let version = version(job).await?;
     let bytes = Bytes::from(candidate.artifact.clone());
-    let digest = model_manifest::write_artifact(&*job.parts.blobs, model, reserved.version, bytes).await?;
+    let written = model_manifest::write_artifact(&*job.parts.blobs, model, version, bytes).await;
+    let digest = written.map_err(|error| conflict(job, version, error))?;
     job.progress(StepName::Register, 0.7, "the artefact is stored").await?;
     let finished = FinishedVersion {
         id: VersionId {
             model: model.clone(),
-            version: reserved.version,
+            version,
             artifact_digest: digest,
         },
         family: candidate.model.origin().family.name(),
@@ -73,13 +68,45 @@ pub(super) async fn register(
     };
     registry.finish(&finished).await?;
     job.note(|result| {
-        result.version = Some(reserved.version.0);
+        result.version = Some(version.0);
         result.artifact_digest = Some(digest);
     })
     .await?;
     Ok(Made {
-        message: format!("version {} of {model}", reserved.version),
+        message: format!("version {version} of {model}"),
         value: finished.id,
+    })
+}
+
+/// The version that the artefact is for: the registered one that is imported, or the next.
+async fn version(job: &Job) -> Result<ModelVersion, StepError> {
+    let (registry, model) = (&job.parts.registry, &job.request.model);
+    if let Some(target) = job.request.target {
+        registry.adopt(model, target, &job.id).await?;
+        return Ok(target.version);
+    }
+    let reserved = registry.reserve(model, &job.id, &job.request.requested_by).await?;
+    let expected = layout::model_key(model, reserved.version);
+    if reserved.artifact_key != expected {
+        return Err(StepError::Registry(RegistryError::Refused {
+            doing: "reserve a version",
+            why: format!("the artefact is to go to {}, not to {expected}", reserved.artifact_key),
+        }));
+    }
+    Ok(reserved.version)
+}
+
+/// An artefact is written once. One that an earlier try of an import has left is the same, unless the import was asked for with
+/// other wishes since, or Holdfast was updated in between.
+fn conflict(job: &Job, version: ModelVersion, error: holdfast_records::Error) -> StepError {
+    if job.request.target.is_none() || !matches!(error, holdfast_records::Error::Conflict { .. }) {
+        return error.into();
+    }
+    StepError::Registry(RegistryError::Refused {
+        doing: "take the artefact",
+        why: format!(
+            "an earlier try has left another one for version {version}, and none is ever replaced: register the files as a new version"
+        ),
     })
 }
 

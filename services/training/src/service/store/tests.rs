@@ -21,6 +21,7 @@ fn request(model: &str, key: &str) -> RunRequest {
         threshold: None,
         tuning: None,
         import: None,
+        target: None,
     }
 }
 
