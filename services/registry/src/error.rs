@@ -73,6 +73,17 @@ pub enum Error {
     /// The experiment is deleted.
     #[error("experiment {0} is deleted: restore it first")]
     ExperimentDeleted(i64),
+    /// The experiment of runs that name none stays.
+    #[error("experiment 0, of runs that name none, cannot be deleted")]
+    DefaultExperiment,
+    /// There is no such tag.
+    #[error("no tag {key:?} on {of}")]
+    NoSuchTag {
+        /// Key of the tag.
+        key: String,
+        /// Whose it would be, in words.
+        of: String,
+    },
     /// There is no such run.
     #[error("no run with id {0:?}")]
     NoSuchRun(String),
@@ -396,10 +407,53 @@ fn database_fault(error: &Error) -> Fault {
     }
 }
 
+/// Code and reason of errors that need no details beside their words.
+fn plain(error: &Error) -> Option<(Code, &'static str)> {
+    Some(match error {
+        Error::ExperimentExists(_) => (Code::AlreadyExists, "EXPERIMENT_EXISTS"),
+        Error::NoSuchExperiment(_) => (Code::NotFound, "NO_SUCH_EXPERIMENT"),
+        Error::NoSuchRun(_) => (Code::NotFound, "NO_SUCH_RUN"),
+        Error::NoSuchTag { .. } => (Code::NotFound, "NO_SUCH_TAG"),
+        Error::DefaultExperiment => (Code::FailedPrecondition, "DEFAULT_EXPERIMENT"),
+        Error::NoSuchModel(_) => (Code::NotFound, "NO_SUCH_MODEL"),
+        Error::NoSuchVersion { .. } => (Code::NotFound, "NO_SUCH_VERSION"),
+        Error::NoChampion(_) => (Code::NotFound, "NO_CHAMPION"),
+        Error::ExperimentDeleted(_) | Error::RunDeleted(_) => (Code::FailedPrecondition, "DELETED"),
+        Error::VersionIsOther { .. } => (Code::FailedPrecondition, "VERSION_IS_OTHER"),
+        Error::VersionNotReady { .. } => (Code::FailedPrecondition, "VERSION_NOT_READY"),
+        Error::ArtifactDigest { .. } => (Code::FailedPrecondition, "ARTIFACT_DIGEST"),
+        Error::ArtifactMissing(_) => (Code::FailedPrecondition, "ARTIFACT_MISSING"),
+        Error::GateRefuses { .. } => (Code::FailedPrecondition, "GATE_REFUSES"),
+        Error::NeverChampion { .. } => (Code::FailedPrecondition, "NEVER_CHAMPION"),
+        Error::NoEarlierChampion(_) => (Code::FailedPrecondition, "NO_EARLIER_CHAMPION"),
+        Error::NotProvenToLoad { .. } => (Code::FailedPrecondition, "NOT_PROVEN_TO_LOAD"),
+        Error::StarterUnknown { .. } => (Code::FailedPrecondition, "STARTER_UNKNOWN"),
+        Error::NoSuchPromotion { .. } => (Code::NotFound, "NO_SUCH_PROMOTION"),
+        Error::PromotionClosed { .. } => (Code::FailedPrecondition, "PROMOTION_CLOSED"),
+        Error::MayNotApprove { .. } => (Code::PermissionDenied, "MAY_NOT_APPROVE"),
+        Error::AlreadyApproved { .. } => (Code::AlreadyExists, "ALREADY_APPROVED"),
+        Error::RecordContended(_) => (Code::Unavailable, "RECORD_CONTENDED"),
+        Error::RolloutNeedsChampion(_) => (Code::FailedPrecondition, "ROLLOUT_NEEDS_CHAMPION"),
+        Error::IsChampion { .. } => (Code::FailedPrecondition, "IS_CHAMPION"),
+        Error::NoRolloutRuns(_) => (Code::FailedPrecondition, "NO_ROLLOUT_RUNS"),
+        Error::NoRollout(_) => (Code::NotFound, "NO_ROLLOUT"),
+        Error::NoSuchThing(_) => (Code::NotFound, "NO_SUCH_THING"),
+        Error::NoSuchArtifact(_) => (Code::NotFound, "NO_SUCH_ARTIFACT"),
+        Error::ArtifactPathTaken { .. } => (Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
+        Error::ReadOnlyPath(_) => (Code::FailedPrecondition, "READ_ONLY_PATH"),
+        Error::DiskFull(_) => (Code::ResourceExhausted, "DISK_FULL"),
+        Error::ArtifactBytesCollected(_) => (Code::Unavailable, "ARTIFACT_BYTES_COLLECTED"),
+        _ => return None,
+    })
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let message = error.to_string();
         let fault = |code, reason: &'static str| Fault::new(code, reason, message.clone());
+        if let Some((code, reason)) = plain(&error) {
+            return fault(code, reason);
+        }
         match error {
             Error::Invalid(violations) => {
                 let violations = violations
@@ -407,34 +461,9 @@ impl From<Error> for Fault {
                     .map(|v| FieldViolation::new(v.field, v.rule, v.description));
                 Fault::invalid_fields("INVALID_FIELDS", violations.collect())
             }
-            Error::ExperimentExists(_) => fault(Code::AlreadyExists, "EXPERIMENT_EXISTS"),
-            Error::NoSuchExperiment(_) => fault(Code::NotFound, "NO_SUCH_EXPERIMENT"),
-            Error::NoSuchRun(_) => fault(Code::NotFound, "NO_SUCH_RUN"),
-            Error::NoSuchModel(_) => fault(Code::NotFound, "NO_SUCH_MODEL"),
-            Error::NoSuchVersion { .. } => fault(Code::NotFound, "NO_SUCH_VERSION"),
-            Error::NoChampion(_) => fault(Code::NotFound, "NO_CHAMPION"),
-            Error::ExperimentDeleted(_) | Error::RunDeleted(_) => fault(Code::FailedPrecondition, "DELETED"),
-            Error::VersionIsOther { .. } => fault(Code::FailedPrecondition, "VERSION_IS_OTHER"),
-            Error::VersionNotReady { .. } => fault(Code::FailedPrecondition, "VERSION_NOT_READY"),
-            Error::ArtifactDigest { .. } => fault(Code::FailedPrecondition, "ARTIFACT_DIGEST"),
-            Error::ArtifactMissing(_) => fault(Code::FailedPrecondition, "ARTIFACT_MISSING"),
-            Error::GateRefuses { .. } => fault(Code::FailedPrecondition, "GATE_REFUSES"),
-            Error::NeverChampion { .. } => fault(Code::FailedPrecondition, "NEVER_CHAMPION"),
-            Error::NoEarlierChampion(_) => fault(Code::FailedPrecondition, "NO_EARLIER_CHAMPION"),
-            Error::NotProvenToLoad { .. } => fault(Code::FailedPrecondition, "NOT_PROVEN_TO_LOAD"),
-            Error::StarterUnknown { .. } => fault(Code::FailedPrecondition, "STARTER_UNKNOWN"),
-            Error::NoSuchPromotion { .. } => fault(Code::NotFound, "NO_SUCH_PROMOTION"),
-            Error::PromotionClosed { .. } => fault(Code::FailedPrecondition, "PROMOTION_CLOSED"),
-            Error::MayNotApprove { .. } => fault(Code::PermissionDenied, "MAY_NOT_APPROVE"),
-            Error::AlreadyApproved { .. } => fault(Code::AlreadyExists, "ALREADY_APPROVED"),
-            Error::RecordContended(_) => fault(Code::Unavailable, "RECORD_CONTENDED"),
-            Error::RolloutNeedsChampion(_) => fault(Code::FailedPrecondition, "ROLLOUT_NEEDS_CHAMPION"),
-            Error::IsChampion { .. } => fault(Code::FailedPrecondition, "IS_CHAMPION"),
             Error::RolloutRuns { revision, .. } => {
                 fault(Code::FailedPrecondition, "ROLLOUT_RUNS").with("rollout_revision", revision)
             }
-            Error::NoRolloutRuns(_) => fault(Code::FailedPrecondition, "NO_ROLLOUT_RUNS"),
-            Error::NoRollout(_) => fault(Code::NotFound, "NO_ROLLOUT"),
             Error::RolloutLostRace { revision, running } => fault(Code::Aborted, "LOST_RACE")
                 .with("newest_revision", revision)
                 .with("rollout_revision", running.unwrap_or_default()),
@@ -448,18 +477,12 @@ impl From<Error> for Fault {
                     None => lost.with("champion_generation", 0),
                 }
             }
-            Error::NoSuchThing(_) => fault(Code::NotFound, "NO_SUCH_THING"),
             Error::Registered(refusal) => refusal.into(),
             Error::Import(refusal) => refusal.into(),
-            Error::NoSuchArtifact(_) => fault(Code::NotFound, "NO_SUCH_ARTIFACT"),
-            Error::ArtifactPathTaken { .. } => fault(Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
-            Error::ReadOnlyPath(_) => fault(Code::FailedPrecondition, "READ_ONLY_PATH"),
             Error::ArtifactTooLarge { limit, .. } => {
                 fault(Code::ResourceExhausted, "ARTIFACT_TOO_LARGE").with("limit_bytes", limit)
             }
             Error::SpoolLimit { limit } => fault(Code::ResourceExhausted, "SPOOL_FULL").with("limit_bytes", limit),
-            Error::DiskFull(_) => fault(Code::ResourceExhausted, "DISK_FULL"),
-            Error::ArtifactBytesCollected(_) => fault(Code::Unavailable, "ARTIFACT_BYTES_COLLECTED"),
             Error::ArtifactDamaged { .. } => {
                 tracing::error!(error = &error as &dyn std::error::Error, "artefact is damaged");
                 fault(Code::DataLoss, "ARTIFACT_DAMAGED")
@@ -467,13 +490,7 @@ impl From<Error> for Fault {
             Error::Storage(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Records(source) if source.is_retryable() => fault(Code::Unavailable, "BLOB_STORE_AWAY"),
             Error::Database(_) | Error::NotCommitted(_) | Error::WriterGone => database_fault(&error),
-            Error::Migration(_)
-            | Error::Corrupt(_)
-            | Error::Storage(_)
-            | Error::Records(_)
-            | Error::DataDir { .. }
-            | Error::Spool { .. }
-            | Error::Bind(_) => {
+            _ => {
                 // The cause is for the log, not for the caller.
                 tracing::error!(error = &error as &dyn std::error::Error, "request failed");
                 fault(Code::Internal, "INTERNAL")

@@ -19,6 +19,7 @@ use tonic::Status;
 
 use crate::error::{Error, Violation};
 use crate::service::store::PageRequest;
+use crate::service::tracking::{Found, Place};
 
 pub(crate) use artifacts::ArtifactAdapter;
 pub(crate) use champion::ChampionAdapter;
@@ -64,6 +65,26 @@ fn token_in<N: FromStr>(token: &str) -> Result<Option<N>, Status> {
 
 fn unknown_token() -> Status {
     violation("page_token", "page_token", "must be a token of an earlier answer")
+}
+
+/// The most bytes that a page of a search puts into its message. A client takes 4 MiB at once unless it is told otherwise.
+const MOST_PAGE_BYTES: usize = 3 * 1024 * 1024;
+
+/// The entries of a search that fit a message, one at least, and where to go on if that is not all.
+fn fitting<T, M: prost::Message>(found: Found<T>, out: impl Fn(T) -> M) -> (Vec<M>, Option<Place>) {
+    let mut bytes = 0;
+    let mut entries = Vec::with_capacity(found.items.len());
+    let mut last = None;
+    for (item, place) in found.items {
+        let entry = out(item);
+        bytes += entry.encoded_len();
+        if bytes > MOST_PAGE_BYTES && !entries.is_empty() {
+            return (entries, last);
+        }
+        entries.push(entry);
+        last = Some(place);
+    }
+    (entries, if found.more { last } else { None })
 }
 
 /// A page token is the position to go on from, as text.

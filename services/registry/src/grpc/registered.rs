@@ -6,7 +6,7 @@ use holdfast_api::time;
 use tonic::{Request, Response, Status};
 
 use super::convert::{tag_in, tag_out};
-use super::{page_size, status, token_in, violation};
+use super::{MOST_PAGE_BYTES, page_size, status, token_in, violation};
 use crate::service::registered::{
     Alias, Found, NewVersion, Others, Readiness, RegisteredModel, RegisteredModels, RegisteredVersion, Search,
 };
@@ -17,8 +17,6 @@ use crate::service::tracking::KeyValue;
 const MODELS: (u32, u32) = (100, 1_000);
 /// Usual and largest size of a page of versions.
 const VERSIONS: (u32, u32) = (10_000, 200_000);
-/// Most bytes of the entries of a page, but for a single one: clients take 4 MiB unless told otherwise.
-const MOST_PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 type Answer<T> = Result<Response<T>, Status>;
 

@@ -1,14 +1,19 @@
 //! Where metadata lives: a trait for each area, and one SQL store behind them, on SQLite or on Postgres.
 
 mod artifacts;
+mod conditions;
 mod database;
 mod imports;
 mod migrations;
 mod registered;
 mod sql_artifacts;
+mod sql_batches;
+mod sql_experiments;
 mod sql_imports;
 mod sql_registered;
 mod sql_registered_search;
+mod sql_run_search;
+mod sql_runs;
 mod sql_tracking;
 mod sql_versions;
 mod statement;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::AssertSqlSafe;
 
+use super::conditions::{Conditions, comparator, order_by};
 use super::database::{SqlStore, count, timestamp};
 use super::statement::{Dialect, Value, values};
 use crate::error::{Error, Result};
@@ -11,7 +12,7 @@ use crate::service::registered::{
     Alias, ModelSearch, Readiness, Refusal, RegisteredModel, RegisteredVersion, Stage, VersionSearch,
 };
 use crate::service::search::{
-    Direction, IS_PROMPT_TAG, NumberOp, Order, RegisteredModelClause, RegisteredModelOrderKey, TextTest, VersionClause,
+    Direction, IS_PROMPT_TAG, Order, RegisteredModelClause, RegisteredModelOrderKey, TextTest, VersionClause,
     VersionOrderKey, VersionText, asks_for_prompts,
 };
 use crate::service::tracking::KeyValue;
@@ -56,7 +57,7 @@ impl SqlStore {
     }
 
     pub(super) async fn select_registered_models(&self, search: &ModelSearch) -> Result<Vec<RegisteredModel>> {
-        let mut query = Query::new(self.dialect());
+        let mut query = Conditions::new(self.dialect());
         query.model_clauses(&search.clauses);
         let order = order_by(&search.order, "m.name", |key| match key {
             RegisteredModelOrderKey::Name => "m.name",
@@ -112,7 +113,7 @@ impl SqlStore {
     }
 
     pub(super) async fn select_registered_versions(&self, search: &VersionSearch) -> Result<Vec<RegisteredVersion>> {
-        let mut query = Query::new(self.dialect());
+        let mut query = Conditions::new(self.dialect());
         query.version_clauses(&search.clauses);
         let newest_first = [Order {
             by: VersionOrderKey::UpdatedAt,
@@ -141,22 +142,7 @@ impl SqlStore {
     }
 }
 
-/// A statement in the making: conditions with placeholders, and the values for them.
-struct Query {
-    dialect: Dialect,
-    conditions: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Query {
-    fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            conditions: Vec::new(),
-            values: Vec::new(),
-        }
-    }
-
+impl Conditions {
     fn model_clauses(&mut self, clauses: &[RegisteredModelClause]) {
         let tags = "model_tags t WHERE t.model = m.name";
         for clause in clauses {
@@ -209,42 +195,6 @@ impl Query {
         }
     }
 
-    /// The placeholder of a value.
-    fn bind(&mut self, value: impl Into<Value>) -> String {
-        self.values.push(value.into());
-        format!("${}", self.values.len())
-    }
-
-    fn bind_all(&mut self, texts: &[String]) -> String {
-        let bound: Vec<String> = texts.iter().map(|text| self.bind(text)).collect();
-        bound.join(", ")
-    }
-
-    /// A test of a column that is never null.
-    fn text(&mut self, column: &str, test: &TextTest) -> String {
-        match test {
-            TextTest::Equal(text) => format!("{column} = {}", self.bind(text)),
-            TextTest::NotEqual(text) => format!("{column} <> {}", self.bind(text)),
-            TextTest::In(texts) => format!("{column} IN ({})", self.bind_all(texts)),
-            TextTest::NotIn(texts) => format!("{column} NOT IN ({})", self.bind_all(texts)),
-            TextTest::Like(pattern) => {
-                let pattern = self.bind(pattern);
-                match self.dialect {
-                    Dialect::Sqlite => format!("{column} LIKE {pattern}"),
-                    // The backslash escapes nothing in MLflow.
-                    Dialect::Postgres => format!("{column} LIKE {pattern} ESCAPE ''"),
-                }
-            }
-            TextTest::ILike(pattern) => {
-                let pattern = self.bind(pattern);
-                match self.dialect {
-                    Dialect::Sqlite => format!("lower({column}) LIKE lower({pattern})"),
-                    Dialect::Postgres => format!("{column} ILIKE {pattern} ESCAPE ''"),
-                }
-            }
-        }
-    }
-
     /// A test of a tag, which is absent from most.
     fn tag(&mut self, of: &str, key: &str, test: &TextTest) {
         if key == IS_PROMPT_TAG && !asks_for_prompts(key, test) {
@@ -263,37 +213,6 @@ impl Query {
             "NOT EXISTS (SELECT 1 FROM {of} AND t.key = {key} AND t.value = 'true')"
         ));
     }
-
-    /// The whole statement.
-    fn finish(mut self, what: &str, order: &str, limit: u32, offset: u64) -> (String, Vec<Value>) {
-        let limit = self.bind(limit);
-        let offset = self.bind(i64::try_from(offset).unwrap_or(i64::MAX));
-        let conditions = self.conditions.join(" AND ");
-        let sql = format!("SELECT {what} WHERE {conditions} ORDER BY {order} LIMIT {limit} OFFSET {offset}");
-        (sql, self.values)
-    }
-}
-
-fn comparator(op: NumberOp) -> &'static str {
-    match op {
-        NumberOp::Equal => "=",
-        NumberOp::NotEqual => "<>",
-        NumberOp::Greater => ">",
-        NumberOp::GreaterOrEqual => ">=",
-        NumberOp::Less => "<",
-        NumberOp::LessOrEqual => "<=",
-    }
-}
-
-fn order_by<K: Copy>(order: &[Order<K>], ties: &str, column: impl Fn(K) -> &'static str) -> String {
-    let keys = order.iter().map(|key| {
-        let direction = match key.direction {
-            Direction::Ascending => "ASC",
-            Direction::Descending => "DESC",
-        };
-        format!("{} {direction}", column(key.by))
-    });
-    keys.chain([ties.to_owned()]).collect::<Vec<_>>().join(", ")
 }
 
 /// A JSON array of pairs out of rows, as a text.

@@ -168,6 +168,13 @@ impl Tx<'_> {
             bound!(sqlx::query_as::<_, R>(sql), values).fetch_optional(&mut **connection).await?))
     }
 
+    /// All rows.
+    pub(crate) async fn fetch_all<R: Row>(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<Vec<R>> {
+        let sql = sql.into_sql_str();
+        Ok(on_both!(self, Tx, connection =>
+            bound!(sqlx::query_as::<_, R>(sql), values).fetch_all(&mut **connection).await?))
+    }
+
     /// The first row, which must be there.
     pub(crate) async fn fetch_one<R: Row>(&mut self, sql: impl SqlSafeStr, values: Vec<Value>) -> Result<R> {
         let found = self.fetch_optional(sql, values).await?;

@@ -3,6 +3,7 @@
 mod artifacts;
 mod imports;
 mod registered;
+mod search;
 mod tracking;
 mod versions;
 

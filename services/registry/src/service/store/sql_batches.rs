@@ -1,0 +1,226 @@
+//! What is logged to runs, in SQL.
+//!
+//! Rows go in many at a time, and sorted: on Postgres two writers of one run then wait for each other instead of locking each
+//! other out.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::AssertSqlSafe;
+
+use super::database::{SqlStore, micros, timestamp};
+use super::sql_runs::{active, write_tags};
+use super::statement::{Tx, Value, values};
+use crate::error::{Error, Result, Violation};
+use crate::service::tracking::{Batch, KeyValue, Metric};
+
+/// Rows of one statement, largest first. Few sizes, so that each is prepared once.
+const ROWS_AT_ONCE: [usize; 3] = [100, 10, 1];
+
+type MetricRow = (String, i64, i64, f64, i64);
+
+impl SqlStore {
+    pub(super) async fn write_batch(&self, run_id: &str, mut batch: Batch) -> Result<()> {
+        let run = run_id.to_owned();
+        batch.tags.sort_by(|one, other| one.key.cmp(&other.key));
+        self.write(move |mut tx| {
+            Box::pin(async move {
+                let at = active(&mut tx, &run).await?;
+                write_params(&mut tx, (&run, at.position), &batch.params).await?;
+                write_metrics(&mut tx, at.position, at.experiment_id, &batch.metrics).await?;
+                write_tags(&mut tx, at.position, &batch.tags).await
+            })
+        })
+        .await
+    }
+
+    pub(super) async fn select_metric_history(
+        &self,
+        run_id: &str,
+        key: &str,
+        limit: u32,
+        offset: u64,
+    ) -> Result<Vec<Metric>> {
+        let position = self.position_of(run_id).await?;
+        let sql = "SELECT key, step, measured_at_us, value, is_nan FROM metrics WHERE run = $1 AND key = $2
+                   ORDER BY measured_at_us, step, value, is_nan LIMIT $3 OFFSET $4";
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        let rows = self
+            .readers
+            .fetch_all(sql, values![position, key, limit, offset])
+            .await?;
+        rows.into_iter().map(metric).collect()
+    }
+
+    pub(super) async fn select_metric_sample(
+        &self,
+        run_id: &str,
+        key: &str,
+        steps: Option<(i64, i64)>,
+        most: u32,
+    ) -> Result<Vec<Metric>> {
+        let position = self.position_of(run_id).await?;
+        let (first, last) = steps.unwrap_or((i64::MIN, i64::MAX));
+        let sql = if most <= 1 {
+            "SELECT key, step, measured_at_us, value, is_nan FROM metrics
+             WHERE run = $1 AND key = $2 AND step >= $3 AND step <= $4
+             ORDER BY step DESC, measured_at_us DESC, value DESC, is_nan DESC LIMIT $5"
+        } else {
+            // Row n of N is taken where (n - 1)(most - 1) / (N - 1) comes to a new whole number: the first, the last, and
+            // those evenly between.
+            "SELECT key, step, measured_at_us, value, is_nan FROM (
+                 SELECT key, step, measured_at_us, value, is_nan, count(*) OVER () AS total,
+                     row_number() OVER (ORDER BY step, measured_at_us, value, is_nan) AS n
+                 FROM metrics WHERE run = $1 AND key = $2 AND step >= $3 AND step <= $4
+             ) numbered
+             WHERE total <= $5 OR n = 1
+                OR (n - 1) * ($5 - 1) / CASE WHEN total > 1 THEN total - 1 ELSE 1 END
+                 > (n - 2) * ($5 - 1) / CASE WHEN total > 1 THEN total - 1 ELSE 1 END
+             ORDER BY n"
+        };
+        let values = values![position, key, first, last, most.max(1)];
+        let rows = self.readers.fetch_all(sql, values).await?;
+        rows.into_iter().map(metric).collect()
+    }
+
+    /// The position of a run, active or deleted.
+    async fn position_of(&self, run_id: &str) -> Result<i64> {
+        let sql = "SELECT position FROM runs WHERE run_id = $1";
+        let found = self.readers.fetch_optional::<(i64,)>(sql, values![run_id]).await?;
+        Ok(found.ok_or_else(|| Error::NoSuchRun(run_id.to_owned()))?.0)
+    }
+}
+
+/// Writes those that are new, and refuses to change one. On Postgres a writer of the same key is waited for, and what it
+/// wrote is then seen.
+async fn write_params(tx: &mut Tx<'_>, (run_id, position): (&str, i64), params: &[KeyValue]) -> Result<()> {
+    if params.is_empty() {
+        return Ok(());
+    }
+    let mut sorted: Vec<&KeyValue> = params.iter().collect();
+    sorted.sort_by(|one, other| one.key.cmp(&other.key));
+    let row = |param: &&KeyValue| values![position, &param.key, &param.value];
+    insert(tx, "params (run, key, value)", "ON CONFLICT DO NOTHING", &sorted, row).await?;
+
+    let sql = "SELECT key, value FROM params WHERE run = $1";
+    let stored: HashMap<String, String> = tx.fetch_all(sql, values![position]).await?.into_iter().collect();
+    let mut found = Vec::new();
+    for (index, param) in params.iter().enumerate() {
+        if let Some(before) = stored.get(&param.key)
+            && *before != param.value
+        {
+            let rule = format!(
+                "parameter {:?} of run {run_id} is {before:?} and cannot become {:?}",
+                param.key, param.value
+            );
+            found.push(Violation::new(&format!("params[{index}].value"), "immutable", &rule));
+        }
+    }
+    Violation::none(found)
+}
+
+async fn write_metrics(tx: &mut Tx<'_>, position: i64, experiment: i64, metrics: &[Metric]) -> Result<()> {
+    if metrics.is_empty() {
+        return Ok(());
+    }
+    let mut sorted: Vec<&Metric> = metrics.iter().collect();
+    sorted.sort_by(|one, other| {
+        (&one.key, one.measured_at, one.step)
+            .cmp(&(&other.key, other.measured_at, other.step))
+            .then(one.value.total_cmp(&other.value))
+    });
+    let row = |metric: &&Metric| {
+        let (value, is_nan) = if metric.value.is_nan() {
+            (0.0, 1)
+        } else {
+            (metric.value, 0)
+        };
+        values![
+            position,
+            &metric.key,
+            micros(metric.measured_at),
+            metric.step,
+            value,
+            i64::from(is_nan)
+        ]
+    };
+    let table = "metrics (run, key, measured_at_us, step, value, is_nan)";
+    insert(tx, table, "ON CONFLICT DO NOTHING", &sorted, row).await?;
+
+    let latest: Vec<&Metric> = latest(metrics).into_values().collect();
+    let row = |metric: &&Metric| {
+        let value = if metric.value.is_nan() {
+            None
+        } else {
+            Some(metric.value)
+        };
+        let at = micros(metric.measured_at);
+        values![position, &metric.key, metric.step, at, value, experiment]
+    };
+    let table = "latest_metrics (run, key, step, measured_at_us, value, experiment_id)";
+    insert(tx, table, KEEP_LATEST, &latest, row).await
+}
+
+/// The latest value is that of the highest step, then the latest time, then the largest value: MLflow's rule.
+const KEEP_LATEST: &str = "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step,
+        measured_at_us = excluded.measured_at_us, value = excluded.value
+    WHERE (excluded.step, excluded.measured_at_us) > (latest_metrics.step, latest_metrics.measured_at_us)
+       OR ((excluded.step, excluded.measured_at_us) = (latest_metrics.step, latest_metrics.measured_at_us)
+           AND (latest_metrics.value IS NULL OR excluded.value > latest_metrics.value))";
+
+/// The latest of each key by that rule; one statement may not touch a row twice.
+fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
+    let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
+    for metric in metrics {
+        let place = (metric.step, metric.measured_at);
+        let is_later = |before: &&Metric| {
+            let held = (before.step, before.measured_at);
+            place > held || (place == held && (before.value.is_nan() || metric.value > before.value))
+        };
+        if latest.get(&*metric.key).is_none_or(is_later) {
+            latest.insert(&metric.key, metric);
+        }
+    }
+    latest
+}
+
+/// Inserts rows, as many as possible with one statement.
+async fn insert<T>(
+    tx: &mut Tx<'_>,
+    table: &str,
+    conflict: &str,
+    mut rows: &[T],
+    row: impl Fn(&T) -> Vec<Value>,
+) -> Result<()> {
+    for size in ROWS_AT_ONCE {
+        if rows.len() < size {
+            continue;
+        }
+        let (some, rest) = rows.split_at(rows.len() / size * size);
+        rows = rest;
+        let columns = table.matches(',').count() + 1;
+        let tuples: Vec<String> = (0..size)
+            .map(|index| {
+                let marks: Vec<String> = (1..=columns)
+                    .map(|mark| format!("${}", index * columns + mark))
+                    .collect();
+                format!("({})", marks.join(", "))
+            })
+            .collect();
+        let sql = format!("INSERT INTO {table} VALUES {} {conflict}", tuples.join(", "));
+        for chunk in some.chunks_exact(size) {
+            let values = chunk.iter().flat_map(&row).collect();
+            tx.execute(AssertSqlSafe(sql.clone()), values).await?;
+        }
+    }
+    Ok(())
+}
+
+fn metric((key, step, measured_at, value, is_nan): MetricRow) -> Result<Metric> {
+    Ok(Metric {
+        key,
+        value: if is_nan == 1 { f64::NAN } else { value },
+        measured_at: timestamp(measured_at)?,
+        step,
+        on: None,
+    })
+}
