@@ -84,6 +84,9 @@ pub enum Error {
         /// Whose it would be, in words.
         of: String,
     },
+    /// There is no such logged model, or it is deleted.
+    #[error("no logged model with id {0:?}")]
+    NoSuchLoggedModel(String),
     /// There is no such run.
     #[error("no run with id {0:?}")]
     NoSuchRun(String),
@@ -413,6 +416,7 @@ fn plain(error: &Error) -> Option<(Code, &'static str)> {
         Error::ExperimentExists(_) => (Code::AlreadyExists, "EXPERIMENT_EXISTS"),
         Error::NoSuchExperiment(_) => (Code::NotFound, "NO_SUCH_EXPERIMENT"),
         Error::NoSuchRun(_) => (Code::NotFound, "NO_SUCH_RUN"),
+        Error::NoSuchLoggedModel(_) => (Code::NotFound, "NO_SUCH_LOGGED_MODEL"),
         Error::NoSuchTag { .. } => (Code::NotFound, "NO_SUCH_TAG"),
         Error::DefaultExperiment => (Code::FailedPrecondition, "DEFAULT_EXPERIMENT"),
         Error::NoSuchModel(_) => (Code::NotFound, "NO_SUCH_MODEL"),

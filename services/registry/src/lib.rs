@@ -21,6 +21,7 @@ use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::ChampionServiceServer;
 use holdfast_api::registry::v1::import_service_server::ImportServiceServer;
 use holdfast_api::registry::v1::lineage_service_server::LineageServiceServer;
+use holdfast_api::registry::v1::logged_model_service_server::LoggedModelServiceServer;
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
 use holdfast_api::registry::v1::registered_model_service_server::RegisteredModelServiceServer;
@@ -42,6 +43,7 @@ use service::artifacts::Artifacts;
 use service::champions::Champions;
 use service::imports::Imports;
 use service::lineage::Lineage;
+use service::logged_models::LoggedModels;
 use service::models::Models;
 use service::registered::RegisteredModels;
 use service::replicas::Replicas;
@@ -89,6 +91,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let registry = Arc::new(MetricsRegistry::new("registry"));
     let metrics = Metrics::new(&registry);
     let tracking = Tracking::new(database.clone(), clock.clone());
+    let logged = LoggedModels::new(database.clone(), clock.clone());
     let lineage = Lineage::new(blobs.clone(), tracking.clone());
     let models = Models::new(
         database.clone(),
@@ -123,6 +126,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let rollout_adapter = grpc::RolloutAdapter::new(rollouts.clone(), replicas);
     let server = ServerBuilder::new("registry", &settings.server, shutdown.clone(), registry, readiness)
         .service(TrackingServiceServer::new(grpc::TrackingAdapter::new(tracking)).max_decoding_message_size(limit))
+        .service(LoggedModelServiceServer::new(grpc::LoggedModelAdapter::new(logged)).max_decoding_message_size(limit))
         .service(ModelServiceServer::new(grpc::ModelAdapter::new(models)).max_decoding_message_size(limit))
         .service(ChampionServiceServer::new(champion_adapter).max_decoding_message_size(limit))
         .service(PromotionServiceServer::new(promotion_adapter).max_decoding_message_size(limit))
@@ -186,7 +190,12 @@ fn registered_models(
     clock: Arc<dyn Clock>,
 ) -> RegisteredModelServiceServer<grpc::RegisteredModelAdapter> {
     let beside = (champions.clone(), rollouts.clone());
-    let models = RegisteredModels::new(database.clone(), (database.clone(), database), blobs, beside, clock);
+    let made_from = (
+        database.clone() as Arc<_>,
+        database.clone() as Arc<_>,
+        database.clone() as Arc<_>,
+    );
+    let models = RegisteredModels::new(database, made_from, blobs, beside, clock);
     RegisteredModelServiceServer::new(grpc::RegisteredModelAdapter::new(models))
 }
 

@@ -6,6 +6,7 @@ pub mod champions;
 pub mod gate;
 pub mod imports;
 pub mod lineage;
+pub mod logged_models;
 pub mod models;
 pub mod registered;
 pub mod replicas;

@@ -4,11 +4,13 @@ use holdfast_api::registry::v1 as wire;
 use holdfast_api::time;
 use tonic::Status;
 
-use super::super::convert::tag_out;
+use super::super::convert::{tag_in, tag_out};
 use super::super::violation;
-use crate::service::tracking::{Experiment, KeyValue, Lifecycle, LifecycleView, MeasuredOn, Metric, Run, RunStatus};
+use crate::service::tracking::{
+    Dataset, DatasetInput, Experiment, KeyValue, Lifecycle, LifecycleView, Links, MeasuredOn, Metric, Run, RunStatus,
+};
 
-pub(super) fn experiment_id(text: &str) -> Result<i64, Status> {
+pub(in crate::grpc) fn experiment_id(text: &str) -> Result<i64, Status> {
     text.parse()
         .map_err(|_| violation("experiment_id", "number", "must be a decimal number"))
 }
@@ -33,7 +35,7 @@ pub(super) fn view_in(view: wire::LifecycleView) -> LifecycleView {
     }
 }
 
-pub(super) fn param_in(param: wire::Param) -> KeyValue {
+pub(in crate::grpc) fn param_in(param: wire::Param) -> KeyValue {
     KeyValue {
         key: param.key,
         value: param.value,
@@ -78,7 +80,7 @@ pub(super) fn metric_in(index: usize, metric: wire::Metric) -> Result<Metric, St
     })
 }
 
-pub(super) fn metric_out(metric: Metric) -> wire::Metric {
+pub(in crate::grpc) fn metric_out(metric: Metric) -> wire::Metric {
     let on = metric.on.map(|on| *on).unwrap_or_default();
     wire::Metric {
         key: metric.key,
@@ -91,10 +93,55 @@ pub(super) fn metric_out(metric: Metric) -> wire::Metric {
     }
 }
 
+pub(in crate::grpc) fn param_out(param: KeyValue) -> wire::Param {
+    wire::Param {
+        key: param.key,
+        value: param.value,
+    }
+}
+
+pub(super) fn dataset_input_in(index: usize, input: wire::DatasetInput) -> Result<DatasetInput, Status> {
+    let field = || format!("datasets[{index}].dataset");
+    let dataset = input
+        .dataset
+        .ok_or_else(|| violation(&field(), "required", "must be set"))?;
+    Ok(DatasetInput {
+        dataset: Dataset {
+            name: dataset.name,
+            digest: dataset.digest,
+            source_type: dataset.source_type,
+            source: dataset.source,
+            schema: dataset.schema,
+            profile: dataset.profile,
+        },
+        tags: input.tags.into_iter().map(tag_in).collect(),
+    })
+}
+
+fn dataset_input_out(input: DatasetInput) -> wire::DatasetInput {
+    let dataset = input.dataset;
+    wire::DatasetInput {
+        tags: input.tags.into_iter().map(tag_out).collect(),
+        dataset: Some(wire::Dataset {
+            name: dataset.name,
+            digest: dataset.digest,
+            source_type: dataset.source_type,
+            source: dataset.source,
+            schema: dataset.schema,
+            profile: dataset.profile,
+        }),
+    }
+}
+
 pub(super) fn run_out(run: Run) -> wire::Run {
-    let params = run.params.into_iter().map(|pair| wire::Param {
-        key: pair.key,
-        value: pair.value,
+    let Links {
+        datasets,
+        model_inputs,
+        model_outputs,
+    } = run.links;
+    let model_outputs = model_outputs.into_iter().map(|output| wire::ModelOutput {
+        model_id: output.model_id,
+        step: output.step,
     });
     wire::Run {
         run_id: run.id,
@@ -104,12 +151,14 @@ pub(super) fn run_out(run: Run) -> wire::Run {
         started_at: Some(time::to_wire(run.started_at)),
         ended_at: run.ended_at.map(time::to_wire),
         lifecycle_stage: lifecycle_out(run.lifecycle),
-        params: params.collect(),
+        params: run.params.into_iter().map(param_out).collect(),
         metrics: run.metrics.into_iter().map(metric_out).collect(),
         tags: run.tags.into_iter().map(tag_out).collect(),
         user_id: run.user_id,
         artifact_uri: run.artifact_uri,
-        ..wire::Run::default()
+        dataset_inputs: datasets.into_iter().map(dataset_input_out).collect(),
+        model_inputs,
+        model_outputs: model_outputs.collect(),
     }
 }
 

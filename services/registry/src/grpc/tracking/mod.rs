@@ -1,6 +1,6 @@
 //! `TrackingService`.
 
-mod convert;
+pub(super) mod convert;
 
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::tracking_service_server::TrackingService;
@@ -9,10 +9,11 @@ use tonic::{Request, Response, Status};
 use super::convert::tag_in;
 use super::{fitting, page_request, page_size, page_token, status, token_in, unknown_token, violation};
 use crate::service::tracking::{
-    Batch, ExperimentBy, MAX_HISTORY, NewExperiment, NewRun, Place, RunChange, SearchText, Tracking,
+    Batch, ExperimentBy, Links, MAX_HISTORY, ModelOutput, NewExperiment, NewRun, Place, RunChange, SearchText, Tracking,
 };
 use convert::{
-    experiment_id, experiment_out, metric_in, metric_out, optional_time, param_in, run_out, status_in, view_in,
+    dataset_input_in, experiment_id, experiment_out, metric_in, metric_out, optional_time, param_in, run_out,
+    status_in, view_in,
 };
 
 /// The size of a page of a search, when nothing is said and at most: MLflow's.
@@ -368,22 +369,53 @@ impl TrackingService for TrackingAdapter {
 
     async fn log_inputs(
         &self,
-        _request: Request<wire::LogInputsRequest>,
+        request: Request<wire::LogInputsRequest>,
     ) -> Result<Response<wire::LogInputsResponse>, Status> {
-        Err(Status::unimplemented("on its way"))
+        let request = request.into_inner();
+        let datasets = request.datasets.into_iter().enumerate();
+        let datasets = datasets.map(|(index, input)| dataset_input_in(index, input));
+        let links = Links {
+            datasets: datasets.collect::<Result<_, _>>()?,
+            model_inputs: request.model_ids,
+            ..Links::default()
+        };
+        self.tracking.link(&request.run_id, links).await.map_err(status)?;
+        Ok(Response::new(wire::LogInputsResponse {}))
     }
 
     async fn log_outputs(
         &self,
-        _request: Request<wire::LogOutputsRequest>,
+        request: Request<wire::LogOutputsRequest>,
     ) -> Result<Response<wire::LogOutputsResponse>, Status> {
-        Err(Status::unimplemented("on its way"))
+        let request = request.into_inner();
+        let model_outputs = request.models.into_iter().map(|output| ModelOutput {
+            model_id: output.model_id,
+            step: output.step,
+        });
+        let links = Links {
+            model_outputs: model_outputs.collect(),
+            ..Links::default()
+        };
+        self.tracking.link(&request.run_id, links).await.map_err(status)?;
+        Ok(Response::new(wire::LogOutputsResponse {}))
     }
 
     async fn search_datasets(
         &self,
-        _request: Request<wire::SearchDatasetsRequest>,
+        request: Request<wire::SearchDatasetsRequest>,
     ) -> Result<Response<wire::SearchDatasetsResponse>, Status> {
-        Err(Status::unimplemented("on its way"))
+        let request = request.into_inner();
+        let experiments = request.experiment_ids.iter().map(|id| experiment_id(id));
+        let experiments = experiments.collect::<Result<Vec<_>, _>>()?;
+        let found = self.tracking.datasets(&experiments).await.map_err(status)?;
+        let datasets = found.into_iter().map(|summary| wire::DatasetSummary {
+            experiment_id: summary.experiment_id.to_string(),
+            name: summary.name,
+            digest: summary.digest,
+            context: summary.context,
+        });
+        Ok(Response::new(wire::SearchDatasetsResponse {
+            datasets: datasets.collect(),
+        }))
     }
 }

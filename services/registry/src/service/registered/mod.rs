@@ -26,7 +26,7 @@ use super::champions::Champions;
 use super::imports::NewImport;
 use super::rollouts::Rollouts;
 use super::search::{Order, RegisteredModelClause, RegisteredModelOrderKey, VersionClause, VersionOrderKey};
-use super::store::{ArtifactStore, RegisteredModelStore, TrackingStore};
+use super::store::{ArtifactStore, LoggedModelStore, RegisteredModelStore, TrackingStore};
 use super::tracking::KeyValue;
 use crate::error::Result;
 
@@ -219,6 +219,7 @@ impl<T> Found<T> {
 pub struct RegisteredModels {
     store: Arc<dyn RegisteredModelStore>,
     runs: Arc<dyn TrackingStore>,
+    logged: Arc<dyn LoggedModelStore>,
     files: Arc<dyn ArtifactStore>,
     blobs: Arc<dyn BlobStore>,
     champions: Champions,
@@ -227,10 +228,14 @@ pub struct RegisteredModels {
 }
 
 impl RegisteredModels {
-    /// Models in `store`, made from what is in `runs` and `files`; their champion logs are in `blobs`.
+    /// Models in `store`, made from what is in `runs`, `logged` and `files`; their champion logs are in `blobs`.
     pub fn new(
         store: Arc<dyn RegisteredModelStore>,
-        (runs, files): (Arc<dyn TrackingStore>, Arc<dyn ArtifactStore>),
+        (runs, logged, files): (
+            Arc<dyn TrackingStore>,
+            Arc<dyn LoggedModelStore>,
+            Arc<dyn ArtifactStore>,
+        ),
         blobs: Arc<dyn BlobStore>,
         (champions, rollouts): (Champions, Rollouts),
         clock: Arc<dyn Clock>,
@@ -238,6 +243,7 @@ impl RegisteredModels {
         Self {
             store,
             runs,
+            logged,
             files,
             blobs,
             champions,

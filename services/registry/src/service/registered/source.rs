@@ -7,6 +7,7 @@ use super::rules::LATEST;
 use super::{NewVersion, Readiness, RegisteredModels, RegisteredVersion};
 use crate::error::{Error, Result};
 use crate::service::artifacts::ArtifactPath;
+use crate::service::logged_models::LoggedModel;
 use crate::service::search::IS_PROMPT_TAG;
 
 /// Sources of MLflow's prompts, which have no files.
@@ -49,18 +50,38 @@ impl RegisteredModels {
             return prompt(&new.source).map_err(Error::from);
         }
         let source = new.source.clone();
-        // Nothing logs models beside runs yet, so that none can be meant.
-        if !new.model_id.is_empty() {
-            return Err(no_logged_model(&new.model_id, &source).into());
+        let parsed = parse(&source)?;
+        if let Source::LoggedModel(id) = parsed {
+            if !new.model_id.is_empty() && new.model_id != id {
+                return Err(not_of(&source, "model_id").into());
+            }
+            id.clone_into(&mut new.model_id);
         }
-        let location = match parse(&source)? {
-            Source::LoggedModel(id) => return Err(no_logged_model(id, &source).into()),
+        let logged = self.logged_model(new).await?;
+        let location = match parsed {
+            // Its files are where it says, and it has been looked up just now.
+            Source::LoggedModel(_) => logged.map_or(source, |model| model.artifact_uri),
             Source::Version { name, which } => self.locate_version(name, which, new).await?,
             Source::Run { run_id, path } => self.locate_run(run_id, path, new).await?,
-            Source::Artifacts(path) => self.locate_artifacts(path, new).await?,
+            Source::Artifacts(path) => self.locate_artifacts(path, new, logged.as_ref()).await?,
             Source::Elsewhere => source,
         };
         Ok(location)
+    }
+
+    /// The logged model that a version is made of, if one is named; its run becomes the version's.
+    async fn logged_model(&self, new: &mut NewVersion) -> Result<Option<LoggedModel>> {
+        if new.model_id.is_empty() {
+            return Ok(None);
+        }
+        let model = match self.logged.logged_model(&new.model_id).await {
+            Err(Error::NoSuchLoggedModel(id)) => return Err(no_logged_model(&id, &new.source).into()),
+            found => found?,
+        };
+        if new.run_id.is_empty() {
+            model.source_run_id.clone_into(&mut new.run_id);
+        }
+        Ok(Some(model))
     }
 
     async fn locate_version(&self, name: &str, which: Which<'_>, new: &mut NewVersion) -> Result<String> {
@@ -75,12 +96,14 @@ impl RegisteredModels {
         if found.readiness == Readiness::Reserved {
             return Err(invalid(&new.source, "not_ready", "The version is not ready.").into());
         }
-        if !new.run_id.is_empty() && new.run_id != found.run_id {
+        let differs = |given: &str, referenced: &str| !given.is_empty() && given != referenced;
+        if differs(&new.run_id, &found.run_id) || differs(&new.model_id, &found.model_id) {
             let why = "The run_id and model_id request parameters must match the referenced model version.";
             return Err(invalid(&new.source, "mismatch", why).into());
         }
         new.source = format!("models:/{name}/{}", found.version);
         new.run_id = found.run_id;
+        new.model_id = found.model_id;
         Ok(found.location)
     }
 
@@ -115,14 +138,15 @@ impl RegisteredModels {
         Ok(new.source.clone())
     }
 
-    async fn locate_artifacts(&self, path: &str, new: &NewVersion) -> Result<String> {
+    async fn locate_artifacts(&self, path: &str, new: &NewVersion, logged: Option<&LoggedModel>) -> Result<String> {
         let path = ArtifactPath::parse(path).map_err(|_| relative(&new.source))?;
         let root = self.run_root(&new.run_id).await?;
         let within = |root: &String| {
             let below = path.as_str().strip_prefix(root.as_str());
             below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
         };
-        if root.as_ref().is_some_and(within) {
+        let of_model = logged.and_then(|model| folder(&model.artifact_uri));
+        if root.as_ref().is_some_and(within) || of_model.as_ref().is_some_and(within) {
             return Ok(address(path.as_str()));
         }
         Err(not_of(&new.source, "run_id").into())
@@ -131,11 +155,17 @@ impl RegisteredModels {
     /// The folder of a run's files; `None` when there is no such run.
     async fn run_root(&self, run_id: &str) -> Result<Option<String>> {
         match self.runs.run(run_id).await {
-            Ok(run) => Ok(Some(format!("{}/{run_id}/artifacts", run.experiment_id))),
+            Ok(run) => Ok(folder(&run.artifact_uri)),
             Err(Error::NoSuchRun(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
+
+/// The folder behind an address of the registry's own artefacts.
+fn folder(address: &str) -> Option<String> {
+    let path = address.strip_prefix("mlflow-artifacts:/")?.trim_matches('/');
+    (!path.is_empty()).then(|| path.to_owned())
 }
 
 fn address(path: &str) -> String {

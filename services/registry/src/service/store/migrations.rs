@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     step!(4, "registered models", "0004_registered_models.sql"),
     step!(5, "data sets", "0005_datasets.sql"),
     step!(6, "tracking", "0006_tracking.sql"),
+    step!(7, "logged models", "0007_logged_models.sql"),
     step!(9, "imports", "0009_imports.sql"),
 ];
 

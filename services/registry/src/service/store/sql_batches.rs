@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, micros, timestamp};
+use super::sql_logged_models;
 use super::sql_runs::{active, write_tags};
 use super::statement::{Tx, Value, values};
 use crate::error::{Error, Result, Violation};
@@ -27,6 +28,7 @@ impl SqlStore {
                 let at = active(&mut tx, &run).await?;
                 write_params(&mut tx, (&run, at.position), &batch.params).await?;
                 write_metrics(&mut tx, at.position, at.experiment_id, &batch.metrics).await?;
+                sql_logged_models::write_metrics(&mut tx, &run, &batch.metrics).await?;
                 write_tags(&mut tx, at.position, &batch.tags).await
             })
         })

@@ -162,22 +162,24 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Runs with what was logged to them, by their positions: three questions for all of them.
+    /// Runs with what was logged to them, by their positions: the same few questions for any number of them.
     async fn runs_of(&self, rows: Vec<RunRow>) -> Result<Vec<(i64, Run)>> {
         let positions: Vec<i64> = rows.iter().map(|row| row.0).collect();
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let (params, tags, metrics) = futures::try_join!(
+        let ids: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
+        let (mut params, mut tags, mut metrics, mut links) = futures::try_join!(
             self.pairs_of("params", &positions),
             self.pairs_of("run_tags", &positions),
             self.metrics_of(&positions),
+            self.links_of(&ids),
         )?;
-        let (mut params, mut tags, mut metrics) = (params, tags, metrics);
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {
             let (position, id, experiment_id, name, user_id, state, started_at, ended_at, stage, artifact_uri) = row;
             let run = Run {
+                links: links.remove(&id).unwrap_or_default(),
                 id,
                 experiment_id,
                 name,
@@ -272,14 +274,15 @@ pub(super) async fn write_tags(tx: &mut Tx<'_>, position: i64, tags: &[KeyValue]
 }
 
 /// The numbers of the list `$1`, as rows. One text for lists of any length, so that it is prepared once.
-fn listed(dialect: Dialect) -> &'static str {
+pub(super) fn listed(dialect: Dialect) -> &'static str {
     dialect.pick(
         "SELECT value FROM json_each($1)",
         "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST($1 AS JSON))",
     )
 }
 
-fn list(numbers: &[i64]) -> Value {
+/// Such a list.
+pub(super) fn list(numbers: &[i64]) -> Value {
     let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
     Value::from(format!("[{}]", texts.join(",")))
 }

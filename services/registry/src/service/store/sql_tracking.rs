@@ -8,8 +8,8 @@ use super::tracking::TrackingStore;
 use super::{Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::service::tracking::{
-    Batch, Experiment, ExperimentBy, ExperimentSearch, Found, KeyValue, Lifecycle, LifecycleView, Metric,
-    NewExperiment, NewRun, Run, RunChange, RunSearch, RunStatus,
+    Batch, DatasetSummary, Experiment, ExperimentBy, ExperimentSearch, Found, KeyValue, Lifecycle, LifecycleView,
+    Links, Metric, NewExperiment, NewRun, Run, RunChange, RunSearch, RunStatus,
 };
 
 #[async_trait]
@@ -80,6 +80,14 @@ impl TrackingStore for SqlStore {
 
     async fn log_batch(&self, run_id: &str, batch: Batch) -> Result<()> {
         self.write_batch(run_id, batch).await
+    }
+
+    async fn link(&self, run_id: &str, links: Links) -> Result<()> {
+        self.write_links(run_id, links).await
+    }
+
+    async fn datasets(&self, experiments: &[i64]) -> Result<Vec<DatasetSummary>> {
+        self.select_datasets(experiments).await
     }
 
     async fn delete_tag(&self, run_id: &str, key: &str) -> Result<()> {

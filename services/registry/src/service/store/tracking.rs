@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::{Page, PageRequest};
 use crate::error::Result;
 use crate::service::tracking::{
-    Batch, Experiment, ExperimentBy, ExperimentSearch, Found, KeyValue, Metric, NewExperiment, NewRun, Run, RunChange,
-    RunSearch,
+    Batch, DatasetSummary, Experiment, ExperimentBy, ExperimentSearch, Found, KeyValue, Links, Metric, NewExperiment,
+    NewRun, Run, RunChange, RunSearch,
 };
 
 /// Experiments, runs and what is logged to them. Every method that writes is one transaction, durable on return.
@@ -51,6 +51,10 @@ pub trait TrackingStore: Send + Sync + Debug {
 
     /// Logs to an active run.
     async fn log_batch(&self, run_id: &str, batch: Batch) -> Result<()>;
+    /// Records what went into an active run or came out of it.
+    async fn link(&self, run_id: &str, links: Links) -> Result<()>;
+    /// Data sets that runs of these experiments have read, one for each use; at most 1,000.
+    async fn datasets(&self, experiments: &[i64]) -> Result<Vec<DatasetSummary>>;
     /// Removes one tag of an active run.
     async fn delete_tag(&self, run_id: &str, key: &str) -> Result<()>;
     /// Values of a metric, by time, then step, then value.

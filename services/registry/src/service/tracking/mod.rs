@@ -2,6 +2,7 @@
 //! surface is an adapter over them.
 
 mod experiments;
+mod links;
 mod runs;
 mod searches;
 mod texts;
@@ -13,6 +14,9 @@ use jiff::Timestamp;
 
 use super::store::TrackingStore;
 
+pub(crate) use texts::{check_count, check_pairs, check_text};
+
+pub use links::{DATASET_CONTEXT_TAG, Dataset, DatasetInput, DatasetSummary, Links, ModelOutput};
 pub use searches::{ExperimentSearch, Found, LifecycleView, Place, RunSearch, SearchText};
 
 /// The experiment of runs that name none.
@@ -155,6 +159,8 @@ pub struct Run {
     pub metrics: Vec<Metric>,
     /// Tags by key.
     pub tags: Vec<KeyValue>,
+    /// What went into it and came out of it.
+    pub links: Links,
 }
 
 /// What is logged to a run in one transaction.

@@ -2,6 +2,7 @@
 
 mod artifacts;
 mod imports;
+mod logged_models;
 mod registered;
 mod search;
 mod tracking;
