@@ -95,6 +95,8 @@ pub(crate) enum Command {
     /// What customers did in the end
     #[command(subcommand)]
     Outcomes(commands::outcomes::OutcomesCommand),
+    /// What nothing refers to any more: deleted runs and experiments, files without a run, bytes without a file
+    Gc(commands::gc::GcArgs),
     /// What runs, who is champion, what went wrong
     Status(commands::status::StatusArgs),
 }

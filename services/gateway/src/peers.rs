@@ -23,6 +23,7 @@ use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
 use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
+use holdfast_api::registry::v1::retention_service_client::RetentionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
@@ -279,6 +280,10 @@ rpcs! { registry, ImportServiceClient, registry:
 
 rpcs! { registry, LineageServiceClient, registry:
     read get_lineage(GetLineageRequest) -> GetLineageResponse;
+}
+
+rpcs! { registry, RetentionServiceClient, registry:
+    slow collect(CollectRequest) -> CollectResponse;
 }
 
 rpcs! { registry, RolloutServiceClient, registry:

@@ -301,6 +301,9 @@ pub enum Error {
     /// What cannot be done about imports.
     #[error(transparent)]
     Import(#[from] ImportRefusal),
+    /// One collection at a time.
+    #[error("another collection is at work: wait for its end")]
+    CollectionAtWork,
     /// A collection removed the bytes before their path was written.
     #[error("a collection took the bytes of {0:?} while it was written: send it again")]
     ArtifactBytesCollected(String),
@@ -446,6 +449,7 @@ fn plain(error: &Error) -> Option<(Code, &'static str)> {
         Error::ArtifactPathTaken { .. } => (Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
         Error::ReadOnlyPath(_) => (Code::FailedPrecondition, "READ_ONLY_PATH"),
         Error::DiskFull(_) => (Code::ResourceExhausted, "DISK_FULL"),
+        Error::CollectionAtWork => (Code::Aborted, "COLLECTION_AT_WORK"),
         Error::ArtifactBytesCollected(_) => (Code::Unavailable, "ARTIFACT_BYTES_COLLECTED"),
         _ => return None,
     })

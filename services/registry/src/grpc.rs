@@ -9,6 +9,7 @@ mod logged_models;
 mod models;
 mod promotion;
 mod registered;
+mod retention;
 mod rollout;
 mod tracking;
 
@@ -30,6 +31,7 @@ pub(crate) use logged_models::LoggedModelAdapter;
 pub(crate) use models::ModelAdapter;
 pub(crate) use promotion::PromotionAdapter;
 pub(crate) use registered::RegisteredModelAdapter;
+pub(crate) use retention::RetentionAdapter;
 pub(crate) use rollout::RolloutAdapter;
 pub(crate) use tracking::TrackingAdapter;
 

@@ -25,6 +25,7 @@ use holdfast_api::registry::v1::logged_model_service_server::LoggedModelServiceS
 use holdfast_api::registry::v1::model_service_server::ModelServiceServer;
 use holdfast_api::registry::v1::promotion_service_server::PromotionServiceServer;
 use holdfast_api::registry::v1::registered_model_service_server::RegisteredModelServiceServer;
+use holdfast_api::registry::v1::retention_service_server::RetentionServiceServer;
 use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
 use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
@@ -47,12 +48,17 @@ use service::logged_models::LoggedModels;
 use service::models::Models;
 use service::registered::RegisteredModels;
 use service::replicas::Replicas;
+use service::retention::Retention;
 use service::rollouts::Rollouts;
 use service::store::SqlStore;
 use service::tracking::Tracking;
 
 /// The method whose time the size of what is sent decides.
 const UPLOAD_PATH: &str = "/holdfast.registry.v1.ArtifactService/WriteArtifact";
+
+/// The method whose time the garbage decides, and how long it may take; a later call goes on.
+const COLLECT_PATH: &str = "/holdfast.registry.v1.RetentionService/Collect";
+const COLLECTION_TIMEOUT: Duration = Duration::from_hours(1);
 
 /// A registry that answers.
 #[derive(Debug)]
@@ -110,6 +116,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let replicas = Replicas::default();
     let (champions, rollouts) = champions(&blobs, (&models, &replicas), &clock, &metrics, &settings);
     let imports = imports(&database, &blobs, &clock, &settings);
+    let retention = Retention::new(database.clone(), blobs.clone(), lineage.clone(), clock.clone());
     let registered = registered_models(database, blobs, (&champions, &rollouts), clock.clone());
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
@@ -134,7 +141,9 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         .service(RolloutServiceServer::new(rollout_adapter).max_decoding_message_size(limit))
         .service(ArtifactServiceServer::new(grpc::ArtifactAdapter::new(artifacts)).max_decoding_message_size(limit))
         .service(imports.max_decoding_message_size(limit))
+        .service(RetentionServiceServer::new(grpc::RetentionAdapter::new(retention)).max_decoding_message_size(limit))
         .service(LineageServiceServer::new(grpc::LineageAdapter::new(lineage)).max_decoding_message_size(limit))
+        .timeout_of(COLLECT_PATH, COLLECTION_TIMEOUT)
         .timeout_of(UPLOAD_PATH, Duration::from_millis(settings.artifacts.upload_timeout_ms))
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()

@@ -3,6 +3,7 @@
 pub(crate) mod champion;
 pub(crate) mod data;
 pub(crate) mod drift;
+pub(crate) mod gc;
 pub(crate) mod lineage;
 pub(crate) mod log;
 pub(crate) mod models;
@@ -85,6 +86,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Log(command) => log::run(command, &context).await,
         Command::Drift(args) => drift::run(args, &context).await,
         Command::Outcomes(command) => outcomes::run(command, &context).await,
+        Command::Gc(args) => gc::run(args, &context).await,
         Command::Status(args) => status::run(args, &context).await,
         Command::Up(_) | Command::Demo(_) => Err(Failure::usage("this command serves and is not a client's")),
     }

@@ -19,6 +19,7 @@ mod open_inference;
 pub mod openapi;
 mod predictions;
 mod promotions;
+mod retention;
 mod rollouts;
 mod runs;
 mod snapshots;
@@ -106,6 +107,7 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(drift::list))
         .routes(routes!(drift::get))
         .routes(routes!(drift::retrain))
+        .routes(routes!(retention::collect))
         .routes(routes!(status::status))
         .routes(routes!(openapi::document))
         .routes(routes!(docs::page))

@@ -15,6 +15,7 @@ pub mod promotions;
 pub mod quality;
 pub mod records;
 pub mod replica;
+pub mod retention;
 pub mod rollouts;
 pub mod runs;
 pub mod scoring;

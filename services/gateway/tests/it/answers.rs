@@ -7,6 +7,7 @@ mod imports;
 mod lineage;
 mod open_inference;
 mod promotions;
+mod retention;
 mod rollouts;
 
 use holdfast_api::common::v1::ModelRef;
@@ -26,6 +27,7 @@ pub(crate) use open_inference::{
     PROBABILITY, model_infer, model_metadata, model_ready, repository_index, server_live, server_metadata, server_ready,
 };
 pub(crate) use promotions::{decide_promotion, list_promotions};
+pub(crate) use retention::collect;
 pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";

@@ -22,6 +22,7 @@ use holdfast_api::registry::v1::import_service_server::{ImportService, ImportSer
 use holdfast_api::registry::v1::lineage_service_server::{LineageService, LineageServiceServer};
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
 use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
+use holdfast_api::registry::v1::retention_service_server::{RetentionService, RetentionServiceServer};
 use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::import_snapshot_request::Part;
@@ -96,6 +97,7 @@ impl Fakes {
             .add_service(ImportServiceServer::new(self.clone()))
             .add_service(LineageServiceServer::new(self.clone()))
             .add_service(PromotionServiceServer::new(self.clone()))
+            .add_service(RetentionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
             .add_service(TrainingServiceServer::new(self.clone()))
             .add_service(MonitoringServiceServer::new(self.clone()))
@@ -285,6 +287,9 @@ unary! {
     registry::PromotionService {
         decide_promotion(DecidePromotionRequest) -> DecidePromotionResponse;
         list_promotions(ListPromotionsRequest) -> ListPromotionsResponse;
+    }
+    registry::RetentionService {
+        collect(CollectRequest) -> CollectResponse;
     }
     registry::RolloutService {
         start_rollout(StartRolloutRequest) -> StartRolloutResponse;

@@ -19,6 +19,7 @@ mod openapi;
 mod predictions;
 mod process;
 mod promotions;
+mod retention;
 mod rollouts;
 mod stack;
 mod status;

@@ -116,6 +116,7 @@ const CONTRACT: &[&str] = &[
     "GET /api/v1/drift/reports",
     "GET /api/v1/drift/reports/{report_id}",
     "POST /api/v1/drift/reports/{report_id}/retrain",
+    "POST /api/v1/retention/collections",
     "GET /api/v1/status",
     "GET /openapi.json",
     "GET /docs",

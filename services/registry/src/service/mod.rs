@@ -10,6 +10,7 @@ pub mod logged_models;
 pub mod models;
 pub mod registered;
 pub mod replicas;
+pub mod retention;
 pub mod rollouts;
 pub mod search;
 pub mod store;

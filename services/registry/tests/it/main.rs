@@ -9,6 +9,7 @@ mod lineage;
 mod models;
 mod racing;
 mod registered;
+mod retention;
 mod rollout;
 mod store;
 mod support;

@@ -12,6 +12,7 @@ use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::registered_model_service_client::RegisteredModelServiceClient;
+use holdfast_api::registry::v1::retention_service_client::RetentionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
 use holdfast_chassis::settings::{Common, SettingsSources, load};
@@ -33,6 +34,7 @@ pub(crate) struct Registry {
     pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) artifacts: ArtifactServiceClient<Channel>,
     pub(crate) lineage: LineageServiceClient<Channel>,
+    pub(crate) retention: RetentionServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
     shutdown: Shutdown,
@@ -76,6 +78,7 @@ impl Registry {
             promotions: PromotionServiceClient::new(channel.clone()),
             registered: RegisteredModelServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel.clone()),
+            retention: RetentionServiceClient::new(channel.clone()),
             lineage: LineageServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel),
             blobs,

@@ -107,4 +107,19 @@ async fn a_model_of_a_notebook_is_imported_by_itself_promoted_and_served() {
         cluster.predict(&customers[0], &mut Vec::new()).await.0 == 2
     })
     .await;
+
+    // The notebook's run is deleted, and stays: the champion was made from it.
+    let notebook = cluster.get("/api/v1/models/churn/versions/2/import").await;
+    let file = notebook["file"].as_str().unwrap().to_owned();
+    let run_id = file.split('/').nth(1).unwrap().to_owned();
+    let delete = wire::DeleteRunRequest { run_id: run_id.clone() };
+    let mut tracking = TrackingServiceClient::new(cluster.channel(Name::Registry));
+    tracking.delete_run(delete).await.unwrap();
+    let collected = cluster.cli(&["gc", "--remove", "--older-than-days", "0"]).await.json();
+    assert_eq!(
+        (&collected["removed"], &collected["total"]),
+        (&true.into(), &0.into()),
+        "{collected}"
+    );
+    assert_eq!(collected["kept"][0]["id"], run_id, "{collected}");
 }

@@ -214,7 +214,11 @@ impl Artifacts {
     /// The key is the digest: whoever created it, the bytes are these. Only their length can be looked at for little, and an object that is
     /// damaged so is not acknowledged as the file that was sent.
     async fn check_length(&self, path: &ArtifactPath, bytes: &StoredBytes, key: &Key) -> Result<()> {
-        let found = self.blobs.head(key).await?.map_or(0, |meta| meta.size_bytes);
+        let Some(meta) = self.blobs.head(key).await? else {
+            // It was there a moment ago.
+            return Err(Error::ArtifactBytesCollected(path.to_string()));
+        };
+        let found = meta.size_bytes;
         if found == bytes.size_bytes {
             return Ok(());
         }
@@ -255,22 +259,38 @@ impl Upload {
             let problem = format!("must be the digest of what came, {digest}");
             return Err(Violation::new("end.sha256", "digest", &problem).into());
         }
-        let artifacts = &self.artifacts;
-        let bytes = artifacts
-            .store
-            .announce_bytes(&digest, size_bytes, artifacts.clock.now())
-            .await?;
-        artifacts.store_bytes(&self.path, &bytes, self.spooled.path()).await?;
-        artifacts
-            .store
-            .put_artifact(&self.path, &bytes, artifacts.clock.now())
-            .await?;
+        let mut attempt = 1;
+        while let Err(error) = self.store_as(&digest, size_bytes).await {
+            // A collection took equal bytes for nobody's. Those that are announced now lie under another key.
+            if attempt == MAX_STORE_ATTEMPTS || !matches!(error, Error::ArtifactBytesCollected(_)) {
+                return Err(error);
+            }
+            attempt += 1;
+        }
         tracing::debug!(path = %self.path, size_bytes, %digest, "artefact stored");
         Ok(FileInfo {
             path: self.path.to_string(),
             size_bytes,
             digest: Some(digest),
         })
+    }
+
+    /// Announces the bytes, stores them, and gives them to the path.
+    async fn store_as(&self, digest: &Digest, size_bytes: u64) -> Result<()> {
+        let artifacts = &self.artifacts;
+        let now = artifacts.clock.now();
+        let bytes = artifacts.store.announce_bytes(digest, size_bytes, now).await?;
+        artifacts.store_bytes(&self.path, &bytes, self.spooled.path()).await?;
+        let put = artifacts.store.put_artifact(&self.path, &bytes, artifacts.clock.now());
+        let put = put.await;
+        if matches!(put, Err(Error::ArtifactBytesCollected(_))) {
+            // Perhaps stored after the collection has removed them: nobody else would. Their edition is never used again.
+            let key = layout::artifact_key(&bytes.digest, bytes.edition);
+            if let Err(error) = artifacts.blobs.delete(&key).await {
+                tracing::warn!(%key, error = &error as &dyn std::error::Error, "bytes that no path has stay in the blob store");
+            }
+        }
+        put
     }
 }
 

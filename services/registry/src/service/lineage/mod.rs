@@ -9,6 +9,7 @@
 mod facts;
 mod graph;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use holdfast_domain::{Digest, ModelName, Schema};
@@ -44,6 +45,20 @@ impl Lineage {
             tracking,
             facts: Arc::default(),
         }
+    }
+
+    /// The versions that runs have made, in words, by the run's id, as the manifests say.
+    ///
+    /// # Errors
+    /// The blob store's.
+    pub async fn made_by_runs(&self) -> Result<HashMap<String, String>> {
+        let mut facts = self.facts.lock().await;
+        facts::gather(&self.blobs, &mut facts).await?;
+        let made = facts
+            .versions
+            .iter()
+            .map(|((model, version), manifest)| (manifest.run_id.to_string(), format!("version {version} of {model}")));
+        Ok(made.collect())
     }
 
     /// Everything that a thing came from and everything that came from it. `model` completes a version or generation that is

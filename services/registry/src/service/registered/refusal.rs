@@ -35,6 +35,9 @@ pub enum Refusal {
     /// The name is taken.
     #[error("Registered Model (name={0}) already exists.")]
     ModelExists(String),
+    /// What the version is made from was removed a moment ago.
+    #[error("Invalid model version source: '{0}'. A collection has removed what it names.")]
+    SourceGone(String),
     /// All numbers of versions were given out.
     #[error("no version number is left for {0:?}")]
     NumbersUsedUp(String),
@@ -113,6 +116,8 @@ impl From<Refusal> for Fault {
             Refusal::NoVersion { .. } | Refusal::NoLatest(_) => fault(Code::NotFound, "NO_SUCH_VERSION"),
             Refusal::NoAlias(_) => fault(Code::NotFound, "NO_SUCH_ALIAS"),
             Refusal::ModelExists(_) => fault(Code::AlreadyExists, "MODEL_EXISTS"),
+            Refusal::SourceGone(_) => Fault::new(Code::InvalidArgument, "INVALID_FIELDS", message.clone())
+                .with_violation(FieldViolation::new("source", "not_there", message)),
             Refusal::NumbersUsedUp(_) => fault(Code::ResourceExhausted, "VERSION_NUMBERS_USED_UP"),
             Refusal::ChampionAlias(_) => fault(Code::FailedPrecondition, "CHAMPION_ALIAS"),
             Refusal::WasChampion { generation, .. } => {

@@ -7,6 +7,7 @@ mod imports;
 mod logged_models;
 mod migrations;
 mod registered;
+mod retention;
 mod sql_artifacts;
 mod sql_batches;
 mod sql_experiments;
@@ -16,6 +17,7 @@ mod sql_logged_models;
 mod sql_logged_search;
 mod sql_registered;
 mod sql_registered_search;
+mod sql_retention;
 mod sql_run_search;
 mod sql_runs;
 mod sql_tracking;
@@ -30,6 +32,9 @@ pub use database::SqlStore;
 pub use imports::ImportStore;
 pub use logged_models::LoggedModelStore;
 pub use registered::RegisteredModelStore;
+pub use retention::{
+    DeletedExperiment, DeletedModel, DeletedRun, How, KeptBytes, Of, Reference, RetentionStore, StoredPath,
+};
 pub(crate) use statement::Value;
 pub use tracking::TrackingStore;
 pub use versions::VersionStore;

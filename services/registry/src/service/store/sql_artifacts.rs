@@ -15,7 +15,7 @@ const SCAN_ROWS: i64 = 256;
 /// Above every path.
 const BEYOND: &str = "\u{10FFFF}";
 /// Held by who gives paths away or takes them: a path is a file or a folder, whoever writes beside it.
-const PATHS_LOCK: &str = "artifact paths";
+pub(super) const PATHS_LOCK: &str = "artifact paths";
 
 #[async_trait]
 impl ArtifactStore for SqlStore {
@@ -155,7 +155,7 @@ impl ArtifactStore for SqlStore {
 }
 
 /// The smallest text that is above a folder and all in it: `0` is the character after `/`.
-fn behind_folder(folder: &str) -> String {
+pub(super) fn behind_folder(folder: &str) -> String {
     format!("{folder}0")
 }
 
@@ -194,10 +194,10 @@ fn stored_size(bytes: u64) -> Result<i64> {
     i64::try_from(bytes).map_err(|_| Error::Corrupt(format!("size of {bytes} bytes")))
 }
 
-fn size_of(stored: i64) -> Result<u64> {
+pub(super) fn size_of(stored: i64) -> Result<u64> {
     u64::try_from(stored).map_err(|_| Error::Corrupt(format!("size of {stored} bytes")))
 }
 
-fn edition_of(stored: i64) -> Result<u32> {
+pub(super) fn edition_of(stored: i64) -> Result<u32> {
     u32::try_from(stored).map_err(|_| Error::Corrupt(format!("edition {stored}")))
 }

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use super::database::{SqlStore, count, micros};
 use super::registered::RegisteredModelStore;
+use super::sql_artifacts::PATHS_LOCK;
 use super::sql_imports;
+use super::sql_retention::ADDRESS;
 use super::statement::{Tx, Value, values};
 use crate::error::Result;
 use crate::service::registered::{
@@ -242,8 +244,27 @@ async fn put_model_tag(tx: &mut Tx<'_>, name: &str, tag: KeyValue) -> Result<()>
     Ok(())
 }
 
+/// A collection removes the files of a deleted run or logged model under the same lock, unless a version needs them: one of the two is first.
+async fn refuse_removed(tx: &mut Tx<'_>, new: &NewVersion, location: &str) -> Result<()> {
+    let lies_in = |owner: &str| !owner.is_empty() && location.contains(&format!("/{owner}/artifacts"));
+    let owners = [
+        ("SELECT run_id FROM runs WHERE run_id = $1", &new.run_id),
+        ("SELECT model_id FROM logged_models WHERE model_id = $1", &new.model_id),
+    ];
+    for (sql, owner) in owners {
+        if location.starts_with(ADDRESS) && lies_in(owner) {
+            tx.lock(PATHS_LOCK).await?;
+            if tx.fetch_optional::<(String,)>(sql, values![owner]).await?.is_none() {
+                return Err(Refusal::SourceGone(new.source.clone()).into());
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn add(tx: &mut Tx<'_>, name: String, new: NewVersion, location: String, now: Timestamp) -> Result<u32> {
     lock_model(tx, &name).await?;
+    refuse_removed(tx, &new, &location).await?;
     let version = next_version(tx, &name).await?;
     let sql = "INSERT INTO model_versions (model, version, status, run_id, created_at_us, created_by, origin,
                                            updated_at_us, description, source, location, run_link, model_id)

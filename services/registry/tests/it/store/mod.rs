@@ -4,6 +4,7 @@ mod artifacts;
 mod imports;
 mod logged_models;
 mod registered;
+mod retention;
 mod search;
 mod tracking;
 mod versions;
