@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Try a version on live traffic beside the champion
     #[command(subcommand)]
     Rollout(commands::rollout::RolloutCommand),
+    /// Addresses that are told when a champion changes, and what they were told
+    #[command(subcommand)]
+    Webhooks(commands::webhooks::WebhooksCommand),
     /// The prediction log, checked and scored again from the blob store
     #[command(subcommand)]
     Log(commands::log::LogCommand),

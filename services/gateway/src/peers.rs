@@ -25,6 +25,7 @@ use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::retention_service_client::RetentionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
+use holdfast_api::registry::v1::webhook_service_client::WebhookServiceClient;
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::training_service_client::TrainingServiceClient;
 use holdfast_chassis::client::retry::{self, RetryPolicy};
@@ -276,6 +277,16 @@ rpcs! { registry, PromotionServiceClient, registry:
 rpcs! { registry, ImportServiceClient, registry:
     write request_import(RequestImportRequest) -> RequestImportResponse;
     read get_import(GetImportRequest) -> GetImportResponse;
+}
+
+rpcs! { registry, WebhookServiceClient, registry:
+    write create_webhook(CreateWebhookRequest) -> CreateWebhookResponse;
+    read get_webhook(GetWebhookRequest) -> GetWebhookResponse;
+    read list_webhooks(ListWebhooksRequest) -> ListWebhooksResponse;
+    write update_webhook(UpdateWebhookRequest) -> UpdateWebhookResponse;
+    write delete_webhook(DeleteWebhookRequest) -> DeleteWebhookResponse;
+    slow test_webhook(TestWebhookRequest) -> TestWebhookResponse;
+    read list_deliveries(ListDeliveriesRequest) -> ListDeliveriesResponse;
 }
 
 rpcs! { registry, LineageServiceClient, registry:

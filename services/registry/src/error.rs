@@ -295,6 +295,15 @@ pub enum Error {
         /// Most bytes.
         limit: u64,
     },
+    /// There is no such webhook.
+    #[error("no webhook with id {0:?}")]
+    NoSuchWebhook(String),
+    /// There are as many webhooks as there can be.
+    #[error("there are {0} webhooks already, and no more can be: remove one first")]
+    TooManyWebhooks(i64),
+    /// The machine gives no random bytes.
+    #[error("no random bytes can be had for a secret")]
+    NoRandomness,
     /// No room is left.
     #[error("no space is left in {0}")]
     DiskFull(String),
@@ -448,6 +457,8 @@ fn plain(error: &Error) -> Option<(Code, &'static str)> {
         Error::NoSuchArtifact(_) => (Code::NotFound, "NO_SUCH_ARTIFACT"),
         Error::ArtifactPathTaken { .. } => (Code::FailedPrecondition, "ARTIFACT_PATH_TAKEN"),
         Error::ReadOnlyPath(_) => (Code::FailedPrecondition, "READ_ONLY_PATH"),
+        Error::NoSuchWebhook(_) => (Code::NotFound, "NO_SUCH_WEBHOOK"),
+        Error::TooManyWebhooks(_) => (Code::ResourceExhausted, "TOO_MANY_WEBHOOKS"),
         Error::DiskFull(_) => (Code::ResourceExhausted, "DISK_FULL"),
         Error::CollectionAtWork => (Code::Aborted, "COLLECTION_AT_WORK"),
         Error::ArtifactBytesCollected(_) => (Code::Unavailable, "ARTIFACT_BYTES_COLLECTED"),

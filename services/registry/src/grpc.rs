@@ -12,6 +12,7 @@ mod registered;
 mod retention;
 mod rollout;
 mod tracking;
+mod webhooks;
 
 use std::str::FromStr;
 
@@ -34,6 +35,7 @@ pub(crate) use registered::RegisteredModelAdapter;
 pub(crate) use retention::RetentionAdapter;
 pub(crate) use rollout::RolloutAdapter;
 pub(crate) use tracking::TrackingAdapter;
+pub(crate) use webhooks::WebhookAdapter;
 
 const DEFAULT_PAGE: u32 = 100;
 const LARGEST_PAGE: u32 = 1_000;

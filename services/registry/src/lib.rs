@@ -2,7 +2,7 @@
 //!
 //! `service/` is the logic: [`service::tracking`] (runs and what is logged to them), [`service::models`] (versions and
 //! the evidence about them), [`service::gate`] (the policy, a pure function), [`service::champions`] (promotion,
-//! rollback, history, watching, over the champion log in the blob store), [`service::approvals`] (promotions that wait for approvers), [`service::rollouts`] (versions on trial) and [`service::store`] (SQLite or Postgres). `grpc/` is the
+//! rollback, history, watching, over the champion log in the blob store), [`service::approvals`] (promotions that wait for approvers), [`service::rollouts`] (versions on trial), [`service::webhooks`] (telling others) and [`service::store`] (SQLite or Postgres). `grpc/` is the
 //! adapter. Who is champion is in the blob store alone; the database can be lost without losing that.
 
 mod error;
@@ -28,13 +28,14 @@ use holdfast_api::registry::v1::registered_model_service_server::RegisteredModel
 use holdfast_api::registry::v1::retention_service_server::RetentionServiceServer;
 use holdfast_api::registry::v1::rollout_service_server::RolloutServiceServer;
 use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
+use holdfast_api::registry::v1::webhook_service_server::WebhookServiceServer;
 use holdfast_chassis::clock::{Clock, SystemClock};
 use holdfast_chassis::metrics::MetricsRegistry;
 use holdfast_chassis::server::ServerBuilder;
 use holdfast_chassis::{Common, Readiness, Shutdown};
 
 pub use error::{Error, Result};
-pub use settings::{ApprovalSettings, ArtifactSettings, ImportSettings, RolloutDefaults, Settings};
+pub use settings::{ApprovalSettings, ArtifactSettings, ImportSettings, RolloutDefaults, Settings, WebhookSettings};
 
 use holdfast_storage::BlobStore;
 use jiff::SignedDuration;
@@ -52,6 +53,7 @@ use service::retention::Retention;
 use service::rollouts::Rollouts;
 use service::store::SqlStore;
 use service::tracking::Tracking;
+use service::webhooks::Webhooks;
 
 /// The method whose time the size of what is sent decides.
 const UPLOAD_PATH: &str = "/holdfast.registry.v1.ArtifactService/WriteArtifact";
@@ -59,6 +61,9 @@ const UPLOAD_PATH: &str = "/holdfast.registry.v1.ArtifactService/WriteArtifact";
 /// The method whose time the garbage decides, and how long it may take; a later call goes on.
 const COLLECT_PATH: &str = "/holdfast.registry.v1.RetentionService/Collect";
 const COLLECTION_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// The method that waits for somebody else's answer.
+const WEBHOOK_TEST_PATH: &str = "/holdfast.registry.v1.WebhookService/TestWebhook";
 
 /// A registry that answers.
 #[derive(Debug)]
@@ -117,6 +122,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let (champions, rollouts) = champions(&blobs, (&models, &replicas), &clock, &metrics, &settings);
     let imports = imports(&database, &blobs, &clock, &settings);
     let retention = Retention::new(database.clone(), blobs.clone(), lineage.clone(), clock.clone());
+    let webhooks = webhooks(&database, &blobs, &clock, &metrics, &settings);
     let registered = registered_models(database, blobs, (&champions, &rollouts), clock.clone());
     let readiness = Readiness::new();
     let ready = readiness.condition("database");
@@ -130,6 +136,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         shutdown.stopping_token(),
     );
     let promotion_adapter = grpc::PromotionAdapter::new(champions.clone(), rollouts.clone());
+    let webhook_adapter = grpc::WebhookAdapter::new(webhooks.clone());
     let rollout_adapter = grpc::RolloutAdapter::new(rollouts.clone(), replicas);
     let server = ServerBuilder::new("registry", &settings.server, shutdown.clone(), registry, readiness)
         .service(TrackingServiceServer::new(grpc::TrackingAdapter::new(tracking)).max_decoding_message_size(limit))
@@ -143,8 +150,10 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         .service(imports.max_decoding_message_size(limit))
         .service(RetentionServiceServer::new(grpc::RetentionAdapter::new(retention)).max_decoding_message_size(limit))
         .service(LineageServiceServer::new(grpc::LineageAdapter::new(lineage)).max_decoding_message_size(limit))
+        .service(WebhookServiceServer::new(webhook_adapter).max_decoding_message_size(limit))
         .timeout_of(COLLECT_PATH, COLLECTION_TIMEOUT)
         .timeout_of(UPLOAD_PATH, Duration::from_millis(settings.artifacts.upload_timeout_ms))
+        .timeout_of(WEBHOOK_TEST_PATH, settings.webhooks.test_timeout())
         .descriptors(holdfast_api::DESCRIPTORS)
         .bind()
         .await?;
@@ -153,6 +162,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
         admin: server.admin_addr,
         shutdown: shutdown.clone(),
     };
+    webhooks.run(champions.moved(), &shutdown);
     let interval = Duration::from_millis(settings.refresh_interval_ms);
     shutdown.spawn(
         "champion refresh",
@@ -177,6 +187,24 @@ fn champions(
     let judged = (models.clone(), champions.clone());
     let rollouts = Rollouts::new(blobs.clone(), judged, clock.clone(), metrics.clone(), settings.rollout);
     (champions, rollouts)
+}
+
+/// Those who are told when a champion changes.
+fn webhooks(
+    database: &Arc<SqlStore>,
+    blobs: &Arc<dyn BlobStore>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+    settings: &Settings,
+) -> Webhooks {
+    let settings = settings.webhooks.clone();
+    Webhooks::new(
+        database.clone(),
+        blobs.clone(),
+        clock.clone(),
+        settings,
+        metrics.clone(),
+    )
 }
 
 /// The service of imports.

@@ -97,6 +97,44 @@ pub struct RolloutLabels {
     pub change: RolloutChange,
 }
 
+/// How an attempt to deliver an event ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum AttemptOutcome {
+    /// Answered with a status from 200 to 299.
+    Delivered,
+    /// Answered with another status.
+    Refused,
+    /// Not answered in time.
+    TimedOut,
+    /// No connection, or it broke.
+    Unreachable,
+    /// The address may not be told.
+    Blocked,
+}
+
+/// Labels of `holdfast_registry_webhook_attempts_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AttemptLabels {
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+}
+
+/// How a delivery of an event ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum DeliveryOutcome {
+    /// It arrived.
+    Delivered,
+    /// It was tried as often as the settings say.
+    GivenUp,
+}
+
+/// Labels of `holdfast_registry_webhook_deliveries_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// How it ended.
+    pub outcome: DeliveryOutcome,
+}
+
 /// The metrics of the registry.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -110,6 +148,14 @@ pub struct Metrics {
     pub champion_generation: Family<ModelLabels, Gauge>,
     /// Streams that watch a champion.
     pub watchers: Gauge,
+    /// Attempts to deliver events to webhooks, tests among them.
+    pub webhook_attempts: Family<AttemptLabels, Counter>,
+    /// Deliveries that have ended.
+    pub webhook_deliveries: Family<DeliveryLabels, Counter>,
+    /// Deliveries that will be tried.
+    pub webhook_waiting: Gauge,
+    /// Age of the oldest of them, in seconds.
+    pub webhook_oldest: Gauge,
 }
 
 impl Metrics {
@@ -121,6 +167,16 @@ impl Metrics {
                 [MoveOutcome::Won, MoveOutcome::Lost, MoveOutcome::Failed].map(|outcome| MoveLabels { reason, outcome })
             });
         let verdicts = [Verdict::Accepted, Verdict::Rejected].map(|verdict| GateLabels { verdict });
+        let attempts = [
+            AttemptOutcome::Delivered,
+            AttemptOutcome::Refused,
+            AttemptOutcome::TimedOut,
+            AttemptOutcome::Unreachable,
+            AttemptOutcome::Blocked,
+        ]
+        .map(|outcome| AttemptLabels { outcome });
+        let deliveries =
+            [DeliveryOutcome::Delivered, DeliveryOutcome::GivenUp].map(|outcome| DeliveryLabels { outcome });
         let changes = EndReason::ALL
             .map(RolloutChange::of)
             .into_iter()
@@ -155,6 +211,28 @@ impl Metrics {
                 "holdfast_registry_champion_watchers",
                 "Open streams that watch a champion",
                 Unit::None,
+            ),
+            webhook_attempts: registry.counters(
+                "holdfast_registry_webhook_attempts",
+                "Attempts to deliver events to webhooks by outcome, tests among them",
+                Unit::None,
+                attempts,
+            ),
+            webhook_deliveries: registry.counters(
+                "holdfast_registry_webhook_deliveries",
+                "Deliveries to webhooks that have ended, by outcome",
+                Unit::None,
+                deliveries,
+            ),
+            webhook_waiting: registry.gauge(
+                "holdfast_registry_webhook_deliveries_waiting",
+                "Deliveries to webhooks that will be tried or tried again",
+                Unit::None,
+            ),
+            webhook_oldest: registry.gauge(
+                "holdfast_registry_webhook_oldest_waiting",
+                "Age of the oldest delivery that waits; 0 when none does",
+                Unit::Seconds,
             ),
         }
     }

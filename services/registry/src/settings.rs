@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use holdfast_chassis::settings::{Common, Secret, Section, ServerSettings, SettingsViolation};
 use holdfast_domain::ModelName;
 use holdfast_storage::MAX_PUT_BYTES;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::service::gate::GatePolicy;
+use crate::service::webhooks::AddressRules;
 
 const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
@@ -38,6 +41,8 @@ pub struct Settings {
     pub artifacts: ArtifactSettings,
     /// Imports of registered versions.
     pub imports: ImportSettings,
+    /// What is told about champions that change.
+    pub webhooks: WebhookSettings,
 }
 
 /// Imports of registered versions.
@@ -51,6 +56,99 @@ pub struct ImportSettings {
 impl Default for ImportSettings {
     fn default() -> Self {
         Self { lease_ms: 60_000 }
+    }
+}
+
+/// What a call that makes an attempt takes beside it, at most.
+const BESIDE_ATTEMPT: Duration = Duration::from_secs(5);
+/// Longest pause between two attempts, in milliseconds: a week.
+const LONGEST_PAUSE_MS: u64 = 7 * 24 * 3_600_000;
+
+/// What is told about champions that change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Whether `http://` is allowed beyond loopback.
+    pub allow_insecure_http: bool,
+    /// Networks whose addresses are not public and may be told nevertheless, such as `10.20.0.0/16`.
+    pub allowed_networks: Vec<String>,
+    /// Roots in PEM that are trusted beside those of the machine.
+    pub ca_file: Option<PathBuf>,
+    /// The longest an attempt may take, in milliseconds, 100 to 60,000.
+    pub attempt_timeout_ms: u64,
+    /// Pauses after failed attempts, in milliseconds; after one more a delivery is given up.
+    pub retry_pauses_ms: Vec<u64>,
+    /// How often to look for changes of other registries and for retries, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// How many attempts run at once, at most one for each webhook.
+    pub max_concurrent: usize,
+    /// How long deliveries that have ended stay in the log, in days.
+    pub log_days: u32,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            allow_insecure_http: false,
+            allowed_networks: Vec::new(),
+            ca_file: None,
+            attempt_timeout_ms: 10_000,
+            retry_pauses_ms: vec![
+                5_000, 30_000, 120_000, 600_000, 1_800_000, 7_200_000, 21_600_000, 43_200_000,
+            ],
+            poll_interval_ms: 2_000,
+            max_concurrent: 32,
+            log_days: 30,
+        }
+    }
+}
+
+impl WebhookSettings {
+    /// How long a call that makes an attempt may take.
+    pub(crate) fn test_timeout(&self) -> Duration {
+        Duration::from_millis(self.attempt_timeout_ms) + BESIDE_ATTEMPT
+    }
+
+    /// What addresses are checked against. Networks that are none have been refused.
+    pub(crate) fn address_rules(&self) -> AddressRules {
+        AddressRules {
+            insecure_http: self.allow_insecure_http,
+            networks: self
+                .allowed_networks
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
+        }
+    }
+
+    fn problems(&self) -> impl Iterator<Item = SettingsViolation> {
+        let networks = &self.allowed_networks;
+        let rules = [
+            (
+                "allowed_networks",
+                networks.iter().all(|text| text.parse::<IpNet>().is_ok()),
+                "must be networks such as 10.20.0.0/16 or fd12:3456::/32",
+            ),
+            (
+                "attempt_timeout_ms",
+                (100..=60_000).contains(&self.attempt_timeout_ms),
+                "must be 100 to 60000",
+            ),
+            (
+                "retry_pauses_ms",
+                self.retry_pauses_ms.len() <= 20
+                    && self
+                        .retry_pauses_ms
+                        .iter()
+                        .all(|pause| (1..=LONGEST_PAUSE_MS).contains(pause)),
+                "must be at most 20 pauses of 1 to 604800000 (a week)",
+            ),
+            ("poll_interval_ms", self.poll_interval_ms > 0, "must be above 0"),
+            ("max_concurrent", self.max_concurrent > 0, "must be above 0"),
+            ("log_days", (1..=3_650).contains(&self.log_days), "must be 1 to 3650"),
+        ];
+        let broken = rules.into_iter().filter(|(_, holds, _)| !holds);
+        broken.map(|(key, _, message)| SettingsViolation::new(format!("registry.webhooks.{key}"), message))
     }
 }
 
@@ -190,6 +288,7 @@ impl Settings {
             replica_silent_after_ms: 60_000,
             artifacts: ArtifactSettings::default(),
             imports: ImportSettings::default(),
+            webhooks: WebhookSettings::default(),
         }
     }
 }
@@ -282,6 +381,7 @@ impl Section for Settings {
             found.push(SettingsViolation::new(key, "must be 1000 to 3600000"));
         }
         found.extend(self.artifacts.problems());
+        found.extend(self.webhooks.problems());
         found.extend(self.database_problem());
         if found.is_empty() { Ok(()) } else { Err(found) }
     }

@@ -239,7 +239,12 @@ impl<E: LogEntry> AppendLog<E> {
 
     /// The place of the head; 0 for an empty log.
     pub(crate) async fn length(&self) -> Result<Generation, Error> {
-        Ok(self.extent_after(Generation(0)).await?.head)
+        self.length_after(Generation(0)).await
+    }
+
+    /// The place of the head, where the entry `known` was the head once.
+    pub(crate) async fn length_after(&self, known: Generation) -> Result<Generation, Error> {
+        Ok(self.extent_after(known).await?.head)
     }
 
     pub(crate) async fn entry(&self, place: Generation) -> Result<StoredEntry<E>, Error> {

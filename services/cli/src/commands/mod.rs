@@ -20,6 +20,7 @@ pub(crate) mod status;
 pub(crate) mod train;
 pub(crate) mod tune;
 pub(crate) mod up;
+pub(crate) mod webhooks;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -83,6 +84,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Champion(command) => champion::run(command, &context).await,
         Command::Rollout(command) => rollout::run(command, &context).await,
         Command::Lineage(args) => lineage::run(args, &context).await,
+        Command::Webhooks(command) => webhooks::run(command, &context).await,
         Command::Log(command) => log::run(command, &context).await,
         Command::Drift(args) => drift::run(args, &context).await,
         Command::Outcomes(command) => outcomes::run(command, &context).await,

@@ -98,6 +98,12 @@ impl Rest {
         self.typed(self.post(path, body).await?)
     }
 
+    /// `PATCH` with a JSON body, the answer as it is.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.http.patch(self.url(path)?).json(body).timeout(ANSWER_TIMEOUT);
+        self.json(request).await
+    }
+
     /// `DELETE`, the answer as it is.
     pub(crate) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
         let request = self.http.delete(self.url(path)?).query(query).timeout(ANSWER_TIMEOUT);
@@ -243,6 +249,7 @@ fn from_problem(problem: Problem) -> Failure {
         "PROMOTION_CLOSED" | "NO_SUCH_PROMOTION" => {
             Some("see how promotions stand with `holdfast promotions`".to_owned())
         }
+        "NO_SUCH_WEBHOOK" => Some("`holdfast webhooks list` shows those that are there".to_owned()),
         "WINDOW_TOO_SMALL" => Some("take a longer window, or wait for more predictions".to_owned()),
         "TOO_FEW_OUTCOMES" => Some("import more outcomes with `holdfast outcomes import --source FILE`".to_owned()),
         "REPRODUCTION_AT_WORK" => Some("one version at a time is made again: try again when it is done".to_owned()),

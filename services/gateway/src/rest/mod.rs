@@ -25,6 +25,7 @@ mod runs;
 mod snapshots;
 mod status;
 mod stream;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -102,6 +103,10 @@ fn compressed() -> OpenApiRouter<App> {
         .routes(routes!(promotions::reject))
         .routes(routes!(rollouts::get, rollouts::start, rollouts::end))
         .routes(routes!(rollouts::history))
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::get, webhooks::update, webhooks::remove))
+        .routes(routes!(webhooks::test))
         .routes(routes!(drift::record_outcomes))
         .routes(routes!(drift::check))
         .routes(routes!(drift::list))

@@ -111,6 +111,7 @@ pub fn routes(openapi: &OpenApi) -> Vec<(Method, String)> {
             (Method::GET, &item.get),
             (Method::POST, &item.post),
             (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
             (Method::DELETE, &item.delete),
         ];
         operations.map(|(method, operation)| operation.is_some().then(|| (method, path.to_owned())))
@@ -152,6 +153,7 @@ fn tags() -> Vec<Tag> {
         ),
         ("training", "Snapshots of data and training runs"),
         ("models", "Models, versions, the champion log, versions on trial"),
+        ("webhooks", "Addresses that are told when a champion changes"),
         ("monitoring", "Outcomes, drift, retraining"),
         ("status", "The state of the whole; this description"),
     ]
@@ -175,6 +177,7 @@ pub(super) fn completed(mut openapi: OpenApi) -> OpenApi {
         let operations = [
             ("get", &mut item.get),
             ("post", &mut item.post),
+            ("patch", &mut item.patch),
             ("delete", &mut item.delete),
         ];
         for (method, operation) in operations {

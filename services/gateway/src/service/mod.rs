@@ -23,6 +23,7 @@ pub mod snapshots;
 pub mod status;
 pub mod tuning;
 pub mod upload;
+pub mod webhooks;
 
 /// Who did it, when a caller does not say: there is no sign-in yet.
 pub(crate) const ACTOR: &str = "rest";

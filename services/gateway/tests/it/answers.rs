@@ -9,6 +9,7 @@ mod open_inference;
 mod promotions;
 mod retention;
 mod rollouts;
+mod webhooks;
 
 use holdfast_api::common::v1::ModelRef;
 use holdfast_api::inference::v1 as inference;
@@ -29,6 +30,9 @@ pub(crate) use open_inference::{
 pub(crate) use promotions::{decide_promotion, list_promotions};
 pub(crate) use retention::collect;
 pub(crate) use rollouts::{end_rollout, get_rollout, list_rollouts, start_rollout};
+pub(crate) use webhooks::{
+    WEBHOOK, create_webhook, delete_webhook, get_webhook, list_deliveries, list_webhooks, test_webhook, update_webhook,
+};
 
 pub(crate) const DIGEST: &str = "aa11bb22cc33dd44ee55ff6600778899aa11bb22cc33dd44ee55ff6600778899";
 

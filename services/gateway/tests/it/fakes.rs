@@ -24,6 +24,7 @@ use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServic
 use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
 use holdfast_api::registry::v1::retention_service_server::{RetentionService, RetentionServiceServer};
 use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
+use holdfast_api::registry::v1::webhook_service_server::{WebhookService, WebhookServiceServer};
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::import_snapshot_request::Part;
 use holdfast_api::training::v1::training_service_server::{TrainingService, TrainingServiceServer};
@@ -99,6 +100,7 @@ impl Fakes {
             .add_service(PromotionServiceServer::new(self.clone()))
             .add_service(RetentionServiceServer::new(self.clone()))
             .add_service(RolloutServiceServer::new(self.clone()))
+            .add_service(WebhookServiceServer::new(self.clone()))
             .add_service(TrainingServiceServer::new(self.clone()))
             .add_service(MonitoringServiceServer::new(self.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -296,6 +298,15 @@ unary! {
         end_rollout(EndRolloutRequest) -> EndRolloutResponse;
         get_rollout(GetRolloutRequest) -> GetRolloutResponse;
         list_rollouts(ListRolloutsRequest) -> ListRolloutsResponse;
+    }
+    registry::WebhookService {
+        create_webhook(CreateWebhookRequest) -> CreateWebhookResponse;
+        get_webhook(GetWebhookRequest) -> GetWebhookResponse;
+        list_webhooks(ListWebhooksRequest) -> ListWebhooksResponse;
+        update_webhook(UpdateWebhookRequest) -> UpdateWebhookResponse;
+        delete_webhook(DeleteWebhookRequest) -> DeleteWebhookResponse;
+        test_webhook(TestWebhookRequest) -> TestWebhookResponse;
+        list_deliveries(ListDeliveriesRequest) -> ListDeliveriesResponse;
     }
     training::TrainingService {
         get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse;

@@ -25,3 +25,4 @@ mod stack;
 mod status;
 mod streams;
 mod training;
+mod webhooks;

@@ -89,6 +89,8 @@ pub struct Champions {
     metrics: Metrics,
     /// One channel for each model that is watched or moved; its value is the newest entry known here.
     channels: Arc<Mutex<HashMap<ModelName, watch::Sender<State>>>>,
+    /// Told whenever an entry that is new here is known.
+    moved: watch::Sender<()>,
 }
 
 impl Champions {
@@ -108,6 +110,7 @@ impl Champions {
             clock,
             metrics,
             channels: Arc::default(),
+            moved: watch::Sender::new(()),
         }
     }
 
@@ -339,6 +342,11 @@ impl Champions {
         Ok(())
     }
 
+    /// Tells that some champion has moved, as soon as it is known here.
+    pub fn moved(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+
     /// Number of watchers over all models.
     pub fn watchers(&self) -> usize {
         self.lock().values().map(watch::Sender::receiver_count).sum()
@@ -367,6 +375,7 @@ impl Champions {
                 .is_none_or(|known| known.entry.generation < stored.entry.generation);
             if newer {
                 *state = Some(Arc::new(stored));
+                self.moved.send_replace(());
             }
             newer
         });

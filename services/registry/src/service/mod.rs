@@ -16,3 +16,4 @@ pub mod search;
 pub mod store;
 pub mod tally;
 pub mod tracking;
+pub mod webhooks;

@@ -14,3 +14,4 @@ mod rollout;
 mod store;
 mod support;
 mod tracking;
+mod webhooks;

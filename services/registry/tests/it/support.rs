@@ -15,6 +15,7 @@ use holdfast_api::registry::v1::registered_model_service_client::RegisteredModel
 use holdfast_api::registry::v1::retention_service_client::RetentionServiceClient;
 use holdfast_api::registry::v1::rollout_service_client::RolloutServiceClient;
 use holdfast_api::registry::v1::tracking_service_client::TrackingServiceClient;
+use holdfast_api::registry::v1::webhook_service_client::WebhookServiceClient;
 use holdfast_chassis::settings::{Common, SettingsSources, load};
 use holdfast_chassis::{Fault, Shutdown};
 use holdfast_domain::{Digest, RunId};
@@ -35,6 +36,7 @@ pub(crate) struct Registry {
     pub(crate) artifacts: ArtifactServiceClient<Channel>,
     pub(crate) lineage: LineageServiceClient<Channel>,
     pub(crate) retention: RetentionServiceClient<Channel>,
+    pub(crate) webhooks: WebhookServiceClient<Channel>,
     pub(crate) blobs: Arc<dyn BlobStore>,
     running: Running,
     shutdown: Shutdown,
@@ -79,6 +81,7 @@ impl Registry {
             registered: RegisteredModelServiceClient::new(channel.clone()),
             rollouts: RolloutServiceClient::new(channel.clone()),
             retention: RetentionServiceClient::new(channel.clone()),
+            webhooks: WebhookServiceClient::new(channel.clone()),
             lineage: LineageServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel),
             blobs,

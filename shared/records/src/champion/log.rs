@@ -48,6 +48,15 @@ impl ChampionLog {
         self.0.head_after(known).await
     }
 
+    /// The generation of the champion; 0 for an empty log. The listing starts behind `known`, a generation that was champion
+    /// once, and no entry is read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn length_after(&self, known: Generation) -> Result<Generation, Error> {
+        self.0.length_after(known).await
+    }
+
     /// The entry of a generation.
     ///
     /// # Errors

@@ -349,6 +349,7 @@ async fn every_command_shows_examples_in_its_help() {
         &["promote"],
         &["rollback"],
         &["champion", "at"],
+        &["webhooks", "add"],
         &["drift"],
         &["log", "verify"],
         &["log", "replay"],

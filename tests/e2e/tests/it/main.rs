@@ -22,3 +22,4 @@ mod same_bits;
 mod scoring;
 mod support;
 mod tuning;
+mod webhooks;

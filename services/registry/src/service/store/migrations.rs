@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     step!(5, "data sets", "0005_datasets.sql"),
     step!(6, "tracking", "0006_tracking.sql"),
     step!(7, "logged models", "0007_logged_models.sql"),
+    step!(8, "webhooks", "0008_webhooks.sql"),
     step!(9, "imports", "0009_imports.sql"),
     step!(10, "retention", "0010_retention.sql"),
 ];

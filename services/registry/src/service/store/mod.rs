@@ -10,6 +10,7 @@ mod registered;
 mod retention;
 mod sql_artifacts;
 mod sql_batches;
+mod sql_deliveries;
 mod sql_experiments;
 mod sql_imports;
 mod sql_links;
@@ -22,9 +23,11 @@ mod sql_run_search;
 mod sql_runs;
 mod sql_tracking;
 mod sql_versions;
+mod sql_webhooks;
 mod statement;
 mod tracking;
 mod versions;
+mod webhooks;
 mod writer;
 
 pub use artifacts::{ArtifactStore, Child, Place, StoredBytes};
@@ -38,6 +41,7 @@ pub use retention::{
 pub(crate) use statement::Value;
 pub use tracking::TrackingStore;
 pub use versions::VersionStore;
+pub use webhooks::WebhookStore;
 
 /// Which page of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

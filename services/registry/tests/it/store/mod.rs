@@ -8,6 +8,7 @@ mod retention;
 mod search;
 mod tracking;
 mod versions;
+mod webhooks;
 
 use std::sync::Arc;
 

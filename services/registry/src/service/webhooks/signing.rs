@@ -1,0 +1,111 @@
+//! Signatures as Standard Webhooks has them: HMAC-SHA-256 of "id.timestamp.body", so that a receiver knows who sent what, and
+//! when.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::error::{Error, Result, Violation};
+
+/// What stands before a secret, so that it is known for one where it turns up.
+const PREFIX: &str = "whsec_";
+const MADE_BYTES: usize = 32;
+const FEWEST_BYTES: usize = 24;
+const MOST_BYTES: usize = 64;
+
+/// The key that deliveries of one webhook are signed with. It does not print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SigningSecret(Vec<u8>);
+
+impl SigningSecret {
+    /// A new one, of 32 random bytes.
+    ///
+    /// # Errors
+    /// [`Error::NoRandomness`] when the machine gives none.
+    pub fn generate() -> Result<Self> {
+        let mut bytes = vec![0; MADE_BYTES];
+        getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
+        Ok(Self(bytes))
+    }
+
+    /// Reads "whsec_" and Base64 of 24 to 64 bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; it does not repeat the text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bytes = text.strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok());
+        match bytes {
+            Some(bytes) if (FEWEST_BYTES..=MOST_BYTES).contains(&bytes.len()) => Ok(Self(bytes)),
+            _ => {
+                let rule = "must be \"whsec_\" and the Base64 of 24 to 64 bytes, or empty for one that is made";
+                Err(Violation::new("secret", "secret", rule).into())
+            }
+        }
+    }
+
+    /// "whsec_" and Base64: for its owner and for the database, and for nobody else.
+    pub fn expose(&self) -> String {
+        format!("{PREFIX}{}", STANDARD.encode(&self.0))
+    }
+
+    /// The header `webhook-signature`. `timestamp` is in seconds since 1970.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> Result<String> {
+        // HMAC takes keys of every length.
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).map_err(|_| Error::Corrupt("secret of a webhook".into()))?;
+        mac.update(format!("{id}.{timestamp}.").as_bytes());
+        mac.update(body.as_bytes());
+        Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+    }
+}
+
+impl fmt::Debug for SigningSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_as_the_example_of_standard_webhooks() {
+        // The example of the specification's reference libraries.
+        let secret = SigningSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signed = secret
+            .sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, "{\"test\": 2432232314}")
+            .unwrap();
+        assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn secrets_are_read_as_written_and_never_printed() {
+        let secret = SigningSecret::generate().unwrap();
+        assert_eq!(SigningSecret::parse(&secret.expose()).unwrap(), secret);
+        assert_ne!(SigningSecret::generate().unwrap(), secret);
+        assert_eq!(format!("{secret:?}"), "[redacted]");
+    }
+
+    #[test]
+    fn secrets_of_another_shape_are_refused_and_not_repeated() {
+        let of_bytes = |count: usize| format!("{PREFIX}{}", STANDARD.encode(vec![7; count]));
+        assert!(SigningSecret::parse(&of_bytes(24)).is_ok());
+        assert!(SigningSecret::parse(&of_bytes(64)).is_ok());
+        let unprefixed = of_bytes(32).replace(PREFIX, "");
+        for text in [
+            of_bytes(23),
+            of_bytes(65),
+            unprefixed,
+            "whsec_%%%%".to_owned(),
+            String::new(),
+        ] {
+            let refused = SigningSecret::parse(&text).unwrap_err().to_string();
+            assert!(refused.contains("secret must be"), "{refused}");
+            assert!(text.is_empty() || !refused.contains(&text), "{refused}");
+        }
+    }
+}
