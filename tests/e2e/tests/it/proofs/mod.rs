@@ -8,6 +8,7 @@ mod offline;
 mod replica;
 mod swap;
 mod told;
+mod tracking;
 
 /// Shows a figure of a full proof to whoever ran it.
 #[expect(clippy::print_stdout, reason = "the figures of a proof are its output")]
