@@ -59,6 +59,33 @@ impl ImportOutcome {
     }
 }
 
+/// How the import of a registered version ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VersionImportOutcome {
+    /// The version has an artefact, and the gate has judged it.
+    Done,
+    /// Nothing came of it.
+    Failed,
+    /// It will be taken up again.
+    PutBack,
+    /// Somebody else has it.
+    Lost,
+}
+
+impl VersionImportOutcome {
+    const ALL: [Self; 4] = [Self::Done, Self::Failed, Self::PutBack, Self::Lost];
+
+    /// The label's value.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::PutBack => "put_back",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// Labels of `holdfast_training_runs_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RunLabels {
@@ -72,7 +99,7 @@ pub struct StepLabels {
     step: &'static str,
 }
 
-/// Labels of `holdfast_training_snapshot_imports_total`.
+/// Labels of `holdfast_training_snapshot_imports_total` and `holdfast_training_version_imports_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ImportLabels {
     outcome: &'static str,
@@ -101,6 +128,7 @@ pub struct Metrics {
     runs: Family<RunLabels, Counter>,
     steps: Histograms<StepLabels>,
     imports: Family<ImportLabels, Counter>,
+    version_imports: Family<ImportLabels, Counter>,
     /// Runs at work.
     pub active_runs: Gauge,
     /// Rows of all imports that were stored.
@@ -121,6 +149,9 @@ impl Metrics {
             })
         });
         let imports = ImportOutcome::ALL.map(|outcome| ImportLabels {
+            outcome: outcome.name(),
+        });
+        let version_imports = VersionImportOutcome::ALL.map(|outcome| ImportLabels {
             outcome: outcome.name(),
         });
         let steps = Family::new_with_constructor((|| Histogram::with_bounds(STEP_BOUNDS)) as fn() -> Histogram);
@@ -145,6 +176,12 @@ impl Metrics {
                 "Tables sent to be stored as snapshots, by outcome",
                 Unit::None,
                 imports,
+            ),
+            version_imports: registry.counters(
+                "holdfast_training_version_imports",
+                "Imports of registered versions that were taken up, by outcome",
+                Unit::None,
+                version_imports,
             ),
             active_runs: registry.gauge("holdfast_training_active_runs", "Pipeline runs at work", Unit::None),
             imported_rows: registry.counter(
@@ -179,6 +216,14 @@ impl Metrics {
         self.steps
             .get_or_create(&StepLabels { step: step.name() })
             .observe(duration);
+    }
+
+    /// Counts the import of a registered version.
+    pub fn version_import_ended(&self, outcome: VersionImportOutcome) {
+        let labels = ImportLabels {
+            outcome: outcome.name(),
+        };
+        self.version_imports.get_or_create(&labels).inc();
     }
 
     /// Counts an import.

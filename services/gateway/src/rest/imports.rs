@@ -23,7 +23,7 @@ use crate::service::imports::{self, Import, ImportWishes};
     request_body(content = Option<ImportWishes>, description = "May be left out"),
     responses(
         (status = 202, description = "Asked for, at work or done", body = Import),
-        (status = 409, description = "There is nothing to import: the detail says why and what to do",
+        (status = 409, description = "There is nothing to import, or it is at work with other wishes: the detail says what to do",
             body = super::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -3,7 +3,7 @@
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::import_service_server::ImportService;
 use holdfast_api::time;
-use holdfast_api::training::v1::ImportModelHeader;
+use holdfast_api::training::v1::{ImportModelHeader, ModelRounds};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
@@ -32,9 +32,8 @@ impl ImportService for ImportAdapter {
         let request = request.into_inner();
         let wishes = request.wishes.unwrap_or_default();
         let asker = wishes.requested_by.clone();
-        let asked = self
-            .imports
-            .request(&request.model, request.version, wishes.encode_to_vec(), &asker);
+        let wishes = (wishes.encode_to_vec(), is_insistent(&wishes));
+        let asked = self.imports.request(&request.model, request.version, wishes, &asker);
         let import = Some(record_out(asked.await.map_err(status)?));
         Ok(Response::new(wire::RequestImportResponse { import }))
     }
@@ -97,6 +96,20 @@ impl ImportService for ImportAdapter {
         let import = Some(record_out(self.imports.end(&claim, end).await.map_err(status)?));
         Ok(Response::new(wire::EndImportResponse { import }))
     }
+}
+
+/// Whether something is wished for that an import without wishes would not do.
+fn is_insistent(wishes: &ImportModelHeader) -> bool {
+    let plain = ImportModelHeader {
+        requested_by: wishes.requested_by.clone(),
+        promote: wishes.promote.filter(|promote| !promote),
+        rounds: match wishes.rounds() {
+            ModelRounds::Best => ModelRounds::Best.into(),
+            _ => ModelRounds::Unspecified.into(),
+        },
+        ..ImportModelHeader::default()
+    };
+    *wishes != plain
 }
 
 fn record_out(record: ImportRecord) -> wire::Import {

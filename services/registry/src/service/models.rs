@@ -255,6 +255,7 @@ impl Models {
         [
             tag("holdfast.requested_by"),
             tag("mlflow.user"),
+            run.as_ref().map(|run| run.user_id.clone()),
             Some(record.created_by.clone()),
         ]
         .into_iter()

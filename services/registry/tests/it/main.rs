@@ -5,6 +5,7 @@ mod approvals;
 mod artifacts;
 mod champion;
 mod gate;
+mod imports;
 mod lineage;
 mod models;
 mod racing;

@@ -8,6 +8,7 @@ use holdfast_api::common::v1::ModelRef;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
+use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
 use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
@@ -34,6 +35,7 @@ pub(crate) struct Registry {
     pub(crate) registered: RegisteredModelServiceClient<Channel>,
     pub(crate) rollouts: RolloutServiceClient<Channel>,
     pub(crate) artifacts: ArtifactServiceClient<Channel>,
+    pub(crate) imports: ImportServiceClient<Channel>,
     pub(crate) lineage: LineageServiceClient<Channel>,
     pub(crate) retention: RetentionServiceClient<Channel>,
     pub(crate) webhooks: WebhookServiceClient<Channel>,
@@ -82,6 +84,7 @@ impl Registry {
             rollouts: RolloutServiceClient::new(channel.clone()),
             retention: RetentionServiceClient::new(channel.clone()),
             webhooks: WebhookServiceClient::new(channel.clone()),
+            imports: ImportServiceClient::new(channel.clone()),
             lineage: LineageServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel),
             blobs,

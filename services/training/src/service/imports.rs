@@ -17,6 +17,7 @@ use super::pipeline::{Pipelines, SentFile};
 use super::registry::RegistryError;
 use super::runs::{ImportTarget, Input, Run, RunRequest, State};
 use crate::error::Error;
+use crate::metrics::VersionImportOutcome;
 
 /// Names a claim on an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +160,12 @@ impl ImportWorker {
             outcome = self.work(&claim, &started) => outcome,
             () = self.keep_until_lost(&claim.id, lease) => Err(Halt::Lost),
         };
+        self.pipelines.metrics().version_import_ended(match &outcome {
+            Ok(_) => VersionImportOutcome::Done,
+            Err(Halt::Failed(_)) => VersionImportOutcome::Failed,
+            Err(Halt::PutBack(_)) => VersionImportOutcome::PutBack,
+            Err(Halt::Lost) => VersionImportOutcome::Lost,
+        });
         let (end, turn) = match outcome {
             // The gate's decision has marked it as done.
             Ok(run) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
+use holdfast_api::registry::v1::logged_model_service_client::LoggedModelServiceClient;
 use holdfast_api::registry::v1::registered_model_service_client::RegisteredModelServiceClient;
 use holdfast_api::registry::v1::write_artifact_request::Part;
 use holdfast_api::training::v1::ImportModelHeader;
@@ -29,6 +30,7 @@ struct Notebook {
     registered: RegisteredModelServiceClient<Channel>,
     artifacts: ArtifactServiceClient<Channel>,
     imports: ImportServiceClient<Channel>,
+    logged: LoggedModelServiceClient<Channel>,
 }
 
 impl Notebook {
@@ -41,7 +43,8 @@ impl Notebook {
         Self {
             registered: RegisteredModelServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel.clone()),
-            imports: ImportServiceClient::new(channel),
+            imports: ImportServiceClient::new(channel.clone()),
+            logged: LoggedModelServiceClient::new(channel),
         }
     }
 
@@ -102,6 +105,42 @@ impl Notebook {
         };
         let made = self.registered.create_version(version).await.unwrap();
         made.into_inner().version.unwrap()
+    }
+
+    /// The same as MLflow 3 does it: a logged model beside its run, registered by its id.
+    async fn log_model(&mut self, registry: &mut Registry, mlmodel: &str, file: &str, bytes: &[u8]) -> u32 {
+        let made = registry.tracking.create_experiment(wire::CreateExperimentRequest {
+            name: "of logged models".to_owned(),
+            ..Default::default()
+        });
+        let experiment_id = made.await.unwrap().into_inner().experiment.unwrap().experiment_id;
+        let new = wire::CreateLoggedModelRequest {
+            experiment_id,
+            user_id: "ada".to_owned(),
+            ..Default::default()
+        };
+        let made = self.logged.create_logged_model(new).await.unwrap();
+        let model = made.into_inner().model.unwrap();
+        let folder = model
+            .artifact_uri
+            .strip_prefix("mlflow-artifacts:/")
+            .unwrap()
+            .to_owned();
+        self.write(&format!("{folder}/{file}"), bytes).await;
+        self.write(&format!("{folder}/MLmodel"), mlmodel.as_bytes()).await;
+        let finalize = wire::FinalizeLoggedModelRequest {
+            model_id: model.model_id.clone(),
+            status: wire::LoggedModelStatus::Ready.into(),
+        };
+        self.logged.finalize_logged_model(finalize).await.unwrap();
+        let version = wire::CreateVersionRequest {
+            name: "churn".to_owned(),
+            source: format!("models:/{}", model.model_id),
+            model_id: model.model_id,
+            ..Default::default()
+        };
+        let made = self.registered.create_version(version).await.unwrap();
+        made.into_inner().version.unwrap().version
     }
 
     async fn version(&mut self, version: u32) -> wire::RegisteredVersion {
@@ -269,6 +308,8 @@ async fn models_of_notebooks_are_imported_and_promoted_like_any_other() {
         1,
         "nobody has promoted it"
     );
+    let version = notebook.log_model(&mut registry, &description, file, &bytes).await;
+    assert_eq!(notebook.imported(version).await.import, "done");
     bench.stop().await;
     registry.stop().await;
 }

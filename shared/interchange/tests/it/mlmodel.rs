@@ -1,40 +1,10 @@
-//! What MLflow's client writes beside a model. The texts are those of its release 3.17.2, cut where nothing of interest stands.
+//! What MLflow's client writes beside a model: the files of `tests/fixtures/mlmodels` are as its release 3.17.2 wrote them.
 
 use holdfast_interchange::{MAX_MLMODEL_BYTES, MlModel, MlModelError};
 
-const XGBOOST: &str = r#"artifact_path: mlflow-artifacts:/1/models/m-8e538ba2ce5649c9b7890f2339875c59/artifacts
-flavors:
-  python_function:
-    data: model.ubj
-    env:
-      conda: conda.yaml
-      virtualenv: python_env.yaml
-    loader_module: mlflow.xgboost
-    python_version: 3.11.7
-  xgboost:
-    code: null
-    data: model.ubj
-    model_class: xgboost.sklearn.XGBClassifier
-    model_format: ubj
-    xgb_version: 3.2.0
-mlflow_version: 3.17.2
-model_id: m-8e538ba2ce5649c9b7890f2339875c59
-model_size_bytes: 10690
-prompts: null
-run_id: b1d80bcad8444a88a704cac5b08ef9a6
-signature:
-  inputs: '[{"type": "double", "name": "Customer_Age", "required": true}, {"type": "string",
-    "name": "Gender", "required": true}]'
-  outputs: '[{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1]}}]'
-  params: null
-utc_time_created: '2026-11-23 17:55:38.330489'
-"#;
-
-fn lightgbm(file: &str, class: &str) -> String {
-    format!(
-        "flavors:\n  lightgbm:\n    code: null\n    data: {file}\n    lgb_version: 4.6.0\n    model_class: {class}\n  \
-         python_function:\n    data: {file}\n    loader_module: mlflow.lightgbm\nmlflow_version: 3.17.2\n"
-    )
+fn written(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/mlmodels");
+    std::fs::read_to_string(format!("{folder}/{name}.yaml")).unwrap()
 }
 
 fn refusal(text: &str) -> String {
@@ -43,36 +13,40 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn the_file_and_the_columns_of_both_libraries_are_found() {
-    let xgboost = MlModel::read(XGBOOST.as_bytes()).unwrap();
-    assert_eq!((xgboost.library, xgboost.file.as_str()), ("xgboost", "model.ubj"));
-    assert_eq!(xgboost.columns, ["Customer_Age", "Gender"]);
-    let booster = MlModel::read(lightgbm("model.lgb", "lightgbm.basic.Booster").as_bytes()).unwrap();
+    let read = |name: &str| MlModel::read(written(name).as_bytes()).unwrap();
+    let booster = read("xgboost-booster");
+    assert_eq!((booster.library, booster.file.as_str()), ("xgboost", "model.ubj"));
+    assert_eq!(booster.columns, ["Customer_Age", "Credit_Limit"]);
+    let classifier = read("xgboost-classifier");
+    assert_eq!((classifier.library, classifier.file.as_str()), ("xgboost", "model.ubj"));
+    assert!(classifier.columns.is_empty());
+    let booster = read("lightgbm-booster");
     assert_eq!((booster.library, booster.file.as_str()), ("lightgbm", "model.lgb"));
-    assert!(booster.columns.is_empty());
 }
 
 #[test]
 fn a_signature_of_tensors_names_no_columns() {
     let tensor = r#"[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]"#;
-    let start = XGBOOST.find("  inputs: ").unwrap();
-    let end = XGBOOST.find("  outputs: ").unwrap();
-    let text = format!("{}  inputs: '{tensor}'\n{}", &XGBOOST[..start], &XGBOOST[end..]);
+    let text = written("xgboost-booster");
+    let (start, end) = (text.find("  inputs: ").unwrap(), text.find("  outputs: ").unwrap());
+    let text = format!("{}  inputs: '{tensor}'\n{}", &text[..start], &text[end..]);
     assert!(MlModel::read(text.as_bytes()).unwrap().columns.is_empty());
 }
 
 #[test]
 fn python_objects_are_refused_with_what_to_do_instead() {
-    let said = refusal(&lightgbm("model.pkl", "lightgbm.sklearn.LGBMClassifier"));
+    let text = written("lightgbm-classifier");
+    let said = refusal(&text);
     for part in [
-        "model.pkl",
+        "model.skops",
         "LGBMClassifier",
         "never opened",
         "mlflow.lightgbm.log_model(model.booster_",
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    let text = lightgbm("model.skops", "lightgbm.sklearn.LGBMClassifier");
-    let refused = MlModel::read(text.as_bytes());
+    let pickled = text.replace("model.skops", "model.pkl");
+    let refused = MlModel::read(pickled.as_bytes());
     assert!(matches!(
         refused,
         Err(MlModelError::Pickled {

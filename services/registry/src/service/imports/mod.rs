@@ -169,11 +169,19 @@ impl Imports {
         self.lease
     }
 
-    /// Asks for the import of a version. One at work or done stays as it is.
+    /// Asks for the import of a version. One at work or done stays as it is; where it has `insistent` wishes, it is refused rather than
+    /// forgotten.
     ///
     /// # Errors
-    /// [`ImportRefusal::NotImportable`] says why not and what to do; [`Error::Invalid`]; no such version; the stores'.
-    pub async fn request(&self, model: &str, version: u32, wishes: Vec<u8>, asker: &str) -> Result<ImportRecord> {
+    /// [`ImportRefusal::NotImportable`] says why not and what to do; [`ImportRefusal::AtWork`]; [`Error::Invalid`]; no such version; the
+    /// stores'.
+    pub async fn request(
+        &self,
+        model: &str,
+        version: u32,
+        (wishes, insistent): (Vec<u8>, bool),
+        asker: &str,
+    ) -> Result<ImportRecord> {
         if wishes.len() > MAX_TEXT_BYTES {
             return Err(Violation::new("wishes", "too_large", "must have at most 64 KiB").into());
         }
@@ -202,6 +210,10 @@ impl Imports {
             .store
             .request_import(model, version, &new, self.clock.now())
             .await?;
+        if insistent && record.state == ImportState::Running {
+            let model = model.to_owned();
+            return Err(ImportRefusal::AtWork { model, version }.into());
+        }
         tracing::info!(model, version, asker, state = record.state.name(), "import asked for");
         Ok(record)
     }
@@ -240,13 +252,16 @@ impl Imports {
     /// approve it.
     async fn maker(&self, version: &RegisteredVersion, asker: &str) -> Result<String> {
         let started_by = match self.runs.run(&version.run_id).await {
-            Ok(run) => run.tags.into_iter().find(|tag| tag.key == "mlflow.user"),
-            Err(Error::NoSuchRun(_)) => None,
+            Ok(run) => {
+                let tag = run.tags.into_iter().find(|tag| tag.key == "mlflow.user");
+                [tag.map(|tag| tag.value), Some(run.user_id)]
+            }
+            Err(Error::NoSuchRun(_)) => [None, None],
             Err(error) => return Err(error),
         };
-        let started_by = started_by.map(|tag| tag.value);
-        let known = [started_by, Some(version.user_id.clone()), Some(asker.to_owned())];
-        let named = known.into_iter().flatten().find(|name| !name.trim().is_empty());
+        let asked = [Some(version.user_id.clone()), Some(asker.to_owned())];
+        let known = started_by.into_iter().chain(asked);
+        let named = known.flatten().find(|name| !name.trim().is_empty());
         Ok(named.unwrap_or_default())
     }
 

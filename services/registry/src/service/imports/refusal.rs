@@ -15,6 +15,14 @@ pub enum ImportRefusal {
         /// Why, and what to do.
         why: String,
     },
+    /// It is being imported, and would not heed new wishes.
+    #[error("version {version} of {model:?} is being imported with other wishes: ask again when that has ended")]
+    AtWork {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u32,
+    },
     /// Nobody has asked for it.
     #[error("nobody has asked for the import of version {version} of {model:?}")]
     NoImport {
@@ -47,6 +55,7 @@ impl From<ImportRefusal> for Fault {
     fn from(refusal: ImportRefusal) -> Self {
         let (code, reason) = match refusal {
             ImportRefusal::NotImportable { .. } => (Code::FailedPrecondition, "NOT_IMPORTABLE"),
+            ImportRefusal::AtWork { .. } => (Code::Aborted, "IMPORT_AT_WORK"),
             ImportRefusal::NoImport { .. } => (Code::NotFound, "NO_IMPORT"),
             ImportRefusal::ClaimEnded { .. } => (Code::Aborted, "IMPORT_CLAIM_ENDED"),
             ImportRefusal::NotAtWork { .. } => (Code::FailedPrecondition, "NO_IMPORT_AT_WORK"),

@@ -244,6 +244,11 @@ impl Pipelines {
         &self.parts.snapshots
     }
 
+    /// The metrics.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.parts.metrics
+    }
+
     /// What is on record of versions.
     pub fn versions(&self) -> Versions {
         Versions {
