@@ -1,11 +1,13 @@
 //! Adding, changing, testing and removing webhooks.
 
 use holdfast_api::registry::v1 as wire;
+use holdfast_chassis::settings::Section as _;
+use holdfast_registry::WebhookSettings;
 use tonic::Code;
 
 use super::receiver::{Receiver, Reply};
 use super::{is_delivered, quick, quick_with};
-use crate::support::{Registry, reason, violated};
+use crate::support::{Registry, reason, settings, violated};
 
 fn new(url: &str) -> wire::CreateWebhookRequest {
     wire::CreateWebhookRequest {
@@ -208,4 +210,31 @@ async fn a_test_that_arrives_ends_the_wait_for_the_next_attempt() {
     let told = receiver.told_times(3).await;
     assert_eq!(told[0].id(), told[2].id());
     registry.stop().await;
+}
+
+type Change = fn(&mut WebhookSettings);
+
+#[test]
+fn settings_that_cannot_be_are_refused_by_their_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let (common, fine) = settings(dir.path());
+    assert!(fine.validate(&common).is_ok());
+    let wrong: [(&str, Change); 7] = [
+        ("allowed_networks", |webhooks| {
+            webhooks.allowed_networks = vec!["10.0.0.0".to_owned()];
+        }),
+        ("attempt_timeout_ms", |webhooks| webhooks.attempt_timeout_ms = 60_001),
+        ("retry_pauses_ms", |webhooks| webhooks.retry_pauses_ms = vec![1; 21]),
+        ("retry_pauses_ms", |webhooks| webhooks.retry_pauses_ms = vec![0]),
+        ("poll_interval_ms", |webhooks| webhooks.poll_interval_ms = 0),
+        ("max_concurrent", |webhooks| webhooks.max_concurrent = 0),
+        ("log_days", |webhooks| webhooks.log_days = 0),
+    ];
+    for (key, change) in wrong {
+        let mut settings = fine.clone();
+        change(&mut settings.webhooks);
+        let found = settings.validate(&common).unwrap_err();
+        let paths: Vec<&str> = found.iter().map(|violation| violation.path.as_str()).collect();
+        assert_eq!(paths, [format!("registry.webhooks.{key}")]);
+    }
 }
