@@ -76,6 +76,9 @@ pub enum Error {
     /// The experiment of runs that name none stays.
     #[error("experiment 0, of runs that name none, cannot be deleted")]
     DefaultExperiment,
+    /// The name of what is deleted stays.
+    #[error("experiment {0} is deleted and cannot be renamed: restore it first")]
+    RenameDeleted(i64),
     /// There is no such tag.
     #[error("no tag {key:?} on {of}")]
     NoSuchTag {
@@ -429,6 +432,7 @@ fn plain(error: &Error) -> Option<(Code, &'static str)> {
         Error::NoSuchExperiment(_) => (Code::NotFound, "NO_SUCH_EXPERIMENT"),
         Error::NoSuchRun(_) => (Code::NotFound, "NO_SUCH_RUN"),
         Error::NoSuchLoggedModel(_) => (Code::NotFound, "NO_SUCH_LOGGED_MODEL"),
+        Error::RenameDeleted(_) => (Code::FailedPrecondition, "RENAME_DELETED"),
         Error::NoSuchTag { .. } => (Code::NotFound, "NO_SUCH_TAG"),
         Error::DefaultExperiment => (Code::FailedPrecondition, "DEFAULT_EXPERIMENT"),
         Error::NoSuchModel(_) => (Code::NotFound, "NO_SUCH_MODEL"),

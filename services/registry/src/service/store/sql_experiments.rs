@@ -96,7 +96,10 @@ impl SqlStore {
         let name = name.to_owned();
         self.write(move |mut tx| {
             Box::pin(async move {
-                active(&mut tx, id).await?;
+                match active(&mut tx, id).await {
+                    Err(Error::ExperimentDeleted(_)) => return Err(Error::RenameDeleted(id)),
+                    found => found?,
+                }
                 let sql = "SELECT experiment_id FROM experiments WHERE name = $1 AND experiment_id <> $2";
                 if tx.fetch_optional::<(i64,)>(sql, values![&name, id]).await?.is_some() {
                     return Err(Error::ExperimentExists(name));
@@ -120,7 +123,11 @@ impl SqlStore {
         self.write(move |mut tx| {
             Box::pin(async move {
                 lock(&mut tx, id).await?;
-                active(&mut tx, id).await?;
+                match active(&mut tx, id).await {
+                    // To who deletes, one that is deleted is gone.
+                    Err(Error::ExperimentDeleted(_)) => return Err(Error::NoSuchExperiment(ExperimentBy::Id(id))),
+                    found => found?,
+                }
                 let sql = "UPDATE experiments SET lifecycle = 'deleted', updated_at_us = $1 WHERE experiment_id = $2";
                 tx.execute(sql, values![micros(now), id]).await?;
                 let sql = "UPDATE runs SET lifecycle = 'deleted', deleted_at_us = $1, deleted_with_experiment = 1

@@ -3,7 +3,7 @@
 //! A page is found in two steps: which runs, by their positions, and then everything about them. Which runs is a walk along an
 //! index, and there are two it can walk along: the order's, testing each run until the page is full, and that of a metric the
 //! filter bounds, sorting what it finds. The second is for filters that leave few; whether they do is counted first, up to
-//! [`FEW`]. So neither "the best hundred of half of all runs" nor "the five above a high bar" looks at every run.
+//! a few thousand. So neither "the best hundred of half of all runs" nor "the five above a high bar" looks at every run.
 
 use sqlx::AssertSqlSafe;
 
@@ -17,8 +17,10 @@ use crate::service::search::{
 };
 use crate::service::tracking::{Found, Place, Run, RunSearch};
 
-/// So many runs are rather sorted than met one by one along the order.
-const FEW: i64 = 10_000;
+/// So many runs, or so many pages of them, are rather sorted than met one by one along the order. A walk looks at
+/// page × runs / few of them, so among 100,000 the two cost about the same here.
+const FEW: i64 = 3_000;
+const FEW_PAGES: i64 = 10;
 /// Parts of a result that is ordered by a metric: with a number, with NaN, without the metric.
 const LAST_PART: u8 = 2;
 
@@ -65,6 +67,7 @@ impl SqlStore {
     /// The bound of a metric that leaves the fewest runs, if it leaves few.
     async fn few<'s>(&self, search: &'s RunSearch) -> Result<Option<Bound<'s>>> {
         let mut fewest = None;
+        let few = FEW.max(FEW_PAGES.saturating_mul(search.limit.into()));
         for clause in &search.clauses {
             let RunClause::Metric { key, op, value } = clause else {
                 continue;
@@ -74,7 +77,7 @@ impl SqlStore {
             }
             let mut conditions = Conditions::new(self.dialect());
             bound(&mut conditions, &search.experiments, (key, *op, *value));
-            let most = fewest.map_or(FEW, |(count, _)| count);
+            let most = fewest.map_or(few, |(count, _)| count);
             let limit = conditions.bind(most);
             let sql = format!(
                 "SELECT count(*) FROM (SELECT 1 FROM latest_metrics b WHERE {} LIMIT {limit}) met",
@@ -152,11 +155,11 @@ fn bound(conditions: &mut Conditions, experiments: &[i64], (key, op, value): Bou
 fn part(
     conditions: &mut Conditions,
     source: &mut String,
-    (key, towards): (&str, Direction),
+    (ordered, towards): (&str, Direction),
     (few, part): (bool, u8),
     search: &RunSearch,
 ) -> Option<String> {
-    let key = conditions.bind(key);
+    let key = conditions.bind(ordered);
     if part == LAST_PART {
         conditions.push(format!(
             "NOT EXISTS (SELECT 1 FROM latest_metrics o WHERE o.run = r.position AND o.key = {key})"
@@ -180,6 +183,20 @@ fn part(
         return None;
     }
     conditions.push("o.value IS NOT NULL");
+    // A bound of the same metric says where on the index the walk begins and ends.
+    for clause in &search.clauses {
+        if let RunClause::Metric {
+            key: bounded,
+            op,
+            value,
+        } = clause
+            && bounded == ordered
+            && *op != NumberOp::NotEqual
+        {
+            let value = conditions.bind(*value);
+            conditions.push(format!("o.value {} {value}", comparator(*op)));
+        }
+    }
     Some(format!("o.value {}", direction(towards)))
 }
 

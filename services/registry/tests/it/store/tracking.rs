@@ -256,7 +256,7 @@ async fn deleting_an_experiment_takes_its_runs_along(store: Arc<SqlStore>) {
     let refused = store.create_run("late", &opened(experiment, "late")).await;
     assert!(matches!(refused, Err(Error::ExperimentDeleted(id)) if id == experiment));
     let again = store.delete_experiment(experiment, at(5)).await;
-    assert!(matches!(again, Err(Error::ExperimentDeleted(_))));
+    assert!(matches!(again, Err(Error::NoSuchExperiment(_))));
     let taken = store.create_experiment(&named("trees"), at(5)).await;
     assert!(matches!(taken, Err(Error::ExperimentExists(_))));
 
@@ -281,7 +281,7 @@ async fn an_experiment_is_renamed_while_it_is_active(store: Arc<SqlStore>) {
     assert!(matches!(taken, Err(Error::ExperimentExists(name)) if name == "forests"));
     store.delete_experiment(experiment.id, at(4)).await.unwrap();
     let refused = store.rename_experiment(experiment.id, "trees", at(5)).await;
-    assert!(matches!(refused, Err(Error::ExperimentDeleted(_))));
+    assert!(matches!(refused, Err(Error::RenameDeleted(_))));
 }
 
 async fn tags_come_and_go(store: Arc<SqlStore>) {
