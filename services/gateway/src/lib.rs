@@ -101,6 +101,8 @@ async fn bind_and_serve(
     let clients = ClientMetrics::register(&registry, &PeerName::ALL.map(PeerName::name));
     let peers = Peers::new(&common, &metrics, &clients, inference)?;
     let server = settings.server.clone();
+    let [upload_api, upload_pages] = rest::mlflow::UPLOADS;
+    let upload_timeout = settings.artifacts.upload_timeout();
     let (cors, idle_timeout) = (rest::cors::layer(&settings.cors), settings.idle_timeout());
     let (router, openapi) = rest::router(Gateway {
         streams: Arc::new(Semaphore::new(settings.stream.max_streams)),
@@ -111,11 +113,14 @@ async fn bind_and_serve(
         clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     });
-    let routes = rest::openapi::routes(&openapi);
+    let mut routes = rest::openapi::routes(&openapi);
+    routes.extend(rest::mlflow::named());
     let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())
         .router(router)
         .cors(cors)
         .idle_timeout(idle_timeout)
+        .timeout_of(upload_api, upload_timeout)
+        .timeout_of(upload_pages, upload_timeout)
         .routes(routes.iter().map(|(method, path)| (method.clone(), path.as_str())))
         .bind()
         .await?;

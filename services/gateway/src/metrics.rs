@@ -56,7 +56,7 @@ pub struct Metrics {
     failures: [PeerFailures; PeerName::ALL.len()],
     /// Records refused because they break the schema.
     pub refused_records: Counter,
-    /// Bytes of uploaded tables passed on.
+    /// Bytes of uploads passed on.
     pub uploaded_bytes: Counter,
     /// Runs and reproductions being followed.
     pub event_streams: Gauge,
@@ -88,7 +88,7 @@ impl Metrics {
             ),
             uploaded_bytes: registry.counter(
                 "holdfast_gateway_uploaded",
-                "Bytes of uploaded tables and model files passed on",
+                "Bytes of uploaded tables, model files and artefacts passed on",
                 Unit::Bytes,
             ),
             prediction_streams: registry.gauge(

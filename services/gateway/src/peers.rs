@@ -304,6 +304,8 @@ rpcs! { registry, RolloutServiceClient, registry:
     read list_rollouts(ListRolloutsRequest) -> ListRolloutsResponse;
 }
 
+mod mlflow;
+
 rpcs! { training, TrainingServiceClient, training:
     read get_snapshot(GetSnapshotRequest) -> GetSnapshotResponse;
     read list_snapshots(ListSnapshotsRequest) -> ListSnapshotsResponse;

@@ -31,8 +31,35 @@ pub struct Settings {
     pub idle_timeout_ms: u64,
     /// Streams of predictions.
     pub stream: StreamSettings,
+    /// Files of MLflow's clients.
+    pub artifacts: ArtifactSettings,
     /// Pages of other origins.
     pub cors: CorsSettings,
+}
+
+/// Files of MLflow's clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArtifactSettings {
+    /// How long an upload, or the registry on the other side, may pause, in milliseconds.
+    pub silence_timeout_ms: u64,
+    /// The longest an upload may take, in milliseconds.
+    pub upload_timeout_ms: u64,
+}
+
+/// Longest time that a setting allows: a week.
+const TIME_CEILING_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+
+impl ArtifactSettings {
+    /// How long an upload, or the registry on the other side, may pause.
+    pub fn silence_timeout(&self) -> Duration {
+        Duration::from_millis(self.silence_timeout_ms)
+    }
+
+    /// The longest an upload may take.
+    pub fn upload_timeout(&self) -> Duration {
+        Duration::from_millis(self.upload_timeout_ms)
+    }
 }
 
 /// Streams of predictions.
@@ -105,6 +132,16 @@ impl Section for Settings {
             (1..=RECORD_BYTES_CEILING).contains(&stream.max_record_bytes),
             format!("must be between 1 and {RECORD_BYTES_CEILING}"),
         );
+        for (key, time) in [
+            ("artifacts.silence_timeout_ms", self.artifacts.silence_timeout_ms),
+            ("artifacts.upload_timeout_ms", self.artifacts.upload_timeout_ms),
+        ] {
+            check(
+                key,
+                (1..=TIME_CEILING_MS).contains(&time),
+                format!("must be between 1 and {TIME_CEILING_MS}"),
+            );
+        }
         if let Some(wrong) = cors::violation(&self.cors) {
             check("cors.allowed_origins", false, wrong);
         }

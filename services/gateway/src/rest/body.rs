@@ -77,6 +77,9 @@ pub(super) fn upload(app: &App, headers: &HeaderMap, body: Body) -> Result<Uploa
         limit,
         passed_on: app.metrics.uploaded_bytes.clone(),
         tasks: app.shutdown.clone(),
+        // The request ends sooner.
+        part_within: app.settings.server.request_timeout(),
+        answer_within: app.settings.server.request_timeout(),
     })
 }
 

@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Response};
 pub(crate) use holdfast_chassis::server::RequestId;
 use http::{HeaderName, Method};
 
-use super::open_inference;
+use super::{mlflow, open_inference};
 use crate::ApiError;
 
 /// Headers of a refusal that its document does not replace.
 const KEPT: [HeaderName; 2] = [http::header::ALLOW, http::header::ACCEPT_ENCODING];
 
-/// Runs a request and writes the document of its failure, on the paths of the Open Inference Protocol in that one's form.
+/// Runs a request and writes the document of its failure, on the paths of the Open Inference Protocol and of MLflow in
+/// those ones' form.
 pub(crate) async fn in_context(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let method = request.method().clone();
@@ -23,6 +24,8 @@ pub(crate) async fn in_context(request: Request, next: Next) -> Response {
         log(&error, &method, &path, id.as_ref().map_or("", RequestId::as_str));
         response = if open_inference::speaks(&path) {
             error.inference_error()
+        } else if mlflow::speaks(&path) {
+            mlflow::failed(&error)
         } else {
             error.problem(&path).into_response()
         };

@@ -14,6 +14,7 @@ mod follow;
 mod imports;
 mod interchange;
 mod lineage;
+pub(crate) mod mlflow;
 mod models;
 mod open_inference;
 pub mod openapi;
@@ -39,12 +40,14 @@ use crate::{ApiError, Gateway};
 /// What handlers get.
 type App = Arc<Gateway>;
 
-/// The routes with everything around them, and their description. A route is registered and described by one attribute, so neither can lack the other.
+/// The routes with everything around them, and their description. A route is registered and described by one attribute, so neither can
+/// lack the other; MLflow's API alone is not described.
 pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
     let app = Arc::new(gateway);
     let (router, described) = described().split_for_parts();
     let openapi = openapi::completed(described);
     let router = router
+        .merge(mlflow::routes())
         .fallback(async || ApiError::no_such_route())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
         .layer(from_fn(decompression::decompressed))

@@ -132,7 +132,8 @@ pub(super) fn about() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Predicts which credit-card customers are about to leave, watches the data, and retrains.\n\nEvery answer carries `x-request-id`: the \
-             caller's, or a new one. Failures are problem documents (RFC 9457); bad fields are 422 with one entry each. `traceparent` is honoured.",
+             caller's, or a new one. Failures are problem documents (RFC 9457); bad fields are 422 with one entry each. `traceparent` is honoured.\n\nBeside what \
+             is described here, the gateway speaks MLflow's REST API below `/api/2.0/mlflow` and `/api/2.0/mlflow-artifacts`: see docs/mlflow.md.",
         ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();

@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{self, Either};
 use futures::{Stream, StreamExt as _, stream};
-use holdfast_chassis::{Fault, Shutdown};
+use holdfast_chassis::{Code, Fault, Shutdown};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
@@ -36,6 +38,10 @@ pub struct Upload<S> {
     pub passed_on: Counter,
     /// Keeps the call to the peer alive until it has ended.
     pub tasks: Shutdown,
+    /// How long the peer may leave a part untaken.
+    pub part_within: Duration,
+    /// How long the peer may take to answer after the last part.
+    pub answer_within: Duration,
 }
 
 /// A message of the call behind its header.
@@ -75,6 +81,8 @@ where
             limit,
             passed_on,
             tasks,
+            part_within,
+            answer_within,
         } = self;
         let (parts, arriving) = mpsc::channel(1);
         let (answered, answer) = oneshot::channel();
@@ -84,10 +92,14 @@ where
             let _ = answered.send(work.await);
         };
         tasks.spawn("upload", work.in_current_span());
+        let parts = Parts { parts, part_within };
         let feeding = pin!(feed(body, parts, message, limit, passed_on));
         let answered = match future::select(answer, feeding).await {
             Either::Left((answered, _)) => answered,
-            Either::Right((Ok(()), answer)) => answer.await,
+            Either::Right((Ok(()), answer)) => match tokio::time::timeout(answer_within, answer).await {
+                Ok(answered) => answered,
+                Err(_) => return Err(late()),
+            },
             Either::Right((Err(why), _)) => return Err(why),
         };
         let ended = |_| Fault::unavailable("ENDING", "the gateway is shutting down");
@@ -95,10 +107,32 @@ where
     }
 }
 
+/// Where parts go.
+struct Parts<M> {
+    parts: mpsc::Sender<M>,
+    part_within: Duration,
+}
+
+impl<M> Parts<M> {
+    async fn send<E>(&self, part: M) -> Result<(), UploadError<E>> {
+        match self.parts.send_timeout(part, self.part_within).await {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Timeout(_)) => Err(late()),
+            // The peer wants no more: its answer is on the way.
+            Err(SendTimeoutError::Closed(_)) => future::pending().await,
+        }
+    }
+}
+
+fn late<E>() -> UploadError<E> {
+    let message = "a service did not take the upload in time";
+    UploadError::Refused(Fault::new(Code::DeadlineExceeded, "PEER_SILENT", message))
+}
+
 /// Sends the parts. A channel that closes before the end means that the bytes broke off.
 async fn feed<S, E, M>(
     mut body: S,
-    parts: mpsc::Sender<M>,
+    parts: Parts<M>,
     message: fn(UploadPart) -> M,
     limit: u64,
     passed_on: Counter,
@@ -116,17 +150,11 @@ where
         }
         while !piece.is_empty() {
             let part = piece.split_to(piece.len().min(PART_BYTES));
-            if parts.send(message(UploadPart::Chunk(part.into()))).await.is_err() {
-                // The peer wants no more: its answer is on the way.
-                return future::pending().await;
-            }
+            parts.send(message(UploadPart::Chunk(part.into()))).await?;
         }
         passed_on.inc_by(size);
     }
-    if parts.send(message(UploadPart::End { size_bytes })).await.is_err() {
-        return future::pending().await;
-    }
-    Ok(())
+    parts.send(message(UploadPart::End { size_bytes })).await
 }
 
 /// The messages of a call: the first, then what arrives.

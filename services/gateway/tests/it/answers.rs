@@ -5,6 +5,7 @@ mod champions;
 mod evidence;
 mod imports;
 mod lineage;
+pub(crate) mod mlflow;
 mod open_inference;
 mod promotions;
 mod retention;

@@ -1,6 +1,8 @@
 //! Stand-ins for the four other services: one value that implements their generated traits, answers what [`crate::answers`] says, fails or hangs on
 //! demand, and remembers what it was asked.
 
+mod mlflow;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -17,13 +19,17 @@ use holdfast_api::open_inference::v2::grpc_inference_service_server::{
     GrpcInferenceService, GrpcInferenceServiceServer,
 };
 use holdfast_api::registry::v1 as registry;
+use holdfast_api::registry::v1::artifact_service_server::ArtifactServiceServer;
 use holdfast_api::registry::v1::champion_service_server::{ChampionService, ChampionServiceServer};
 use holdfast_api::registry::v1::import_service_server::{ImportService, ImportServiceServer};
 use holdfast_api::registry::v1::lineage_service_server::{LineageService, LineageServiceServer};
+use holdfast_api::registry::v1::logged_model_service_server::LoggedModelServiceServer;
 use holdfast_api::registry::v1::model_service_server::{ModelService, ModelServiceServer};
 use holdfast_api::registry::v1::promotion_service_server::{PromotionService, PromotionServiceServer};
+use holdfast_api::registry::v1::registered_model_service_server::RegisteredModelServiceServer;
 use holdfast_api::registry::v1::retention_service_server::{RetentionService, RetentionServiceServer};
 use holdfast_api::registry::v1::rollout_service_server::{RolloutService, RolloutServiceServer};
+use holdfast_api::registry::v1::tracking_service_server::TrackingServiceServer;
 use holdfast_api::registry::v1::webhook_service_server::{WebhookService, WebhookServiceServer};
 use holdfast_api::training::v1 as training;
 use holdfast_api::training::v1::import_snapshot_request::Part;
@@ -68,6 +74,10 @@ struct State {
     imports: watch::Sender<Vec<Import>>,
     /// Ends the run log that stays open.
     run_goes_on: watch::Sender<bool>,
+    files: Mutex<BTreeMap<String, Vec<u8>>>,
+    uploads: watch::Sender<Vec<mlflow::Stored>>,
+    /// Bytes of the upload that is under way.
+    received: watch::Sender<usize>,
 }
 
 impl Default for State {
@@ -80,6 +90,9 @@ impl Default for State {
             hanging: Mutex::default(),
             imports: watch::Sender::new(Vec::new()),
             run_goes_on: watch::Sender::new(false),
+            files: Mutex::default(),
+            uploads: watch::Sender::new(Vec::new()),
+            received: watch::Sender::new(0),
         }
     }
 }
@@ -94,6 +107,10 @@ impl Fakes {
             .add_service(InferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(GrpcInferenceServiceServer::new(self.clone()).max_decoding_message_size(LIMIT))
             .add_service(ModelServiceServer::new(self.clone()))
+            .add_service(TrackingServiceServer::new(self.clone()))
+            .add_service(LoggedModelServiceServer::new(self.clone()))
+            .add_service(RegisteredModelServiceServer::new(self.clone()))
+            .add_service(ArtifactServiceServer::new(self.clone()))
             .add_service(ChampionServiceServer::new(self.clone()))
             .add_service(ImportServiceServer::new(self.clone()))
             .add_service(LineageServiceServer::new(self.clone()))

@@ -91,6 +91,7 @@ pub struct HttpServer {
     routes: Vec<(Method, String)>,
     cors: Option<CorsLayer>,
     idle_timeout: Duration,
+    own_timeouts: Vec<(&'static str, Duration)>,
 }
 
 impl HttpServer {
@@ -113,6 +114,7 @@ impl HttpServer {
             routes: Vec::new(),
             cors: None,
             idle_timeout: IDLE_TIMEOUT,
+            own_timeouts: Vec::new(),
         }
     }
 
@@ -145,6 +147,13 @@ impl HttpServer {
         self
     }
 
+    /// Lets requests to one path, or to all below one that ends in `/`, take another time than the settings say: uploads, whose time their size decides.
+    #[must_use]
+    pub fn timeout_of(mut self, path: &'static str, timeout: Duration) -> Self {
+        self.own_timeouts.push((path, timeout));
+        self
+    }
+
     /// Binds both addresses; nothing is answered before [`BoundHttpServer::serve`].
     ///
     /// # Errors
@@ -153,7 +162,7 @@ impl HttpServer {
         let layers = RequestLayers::<Http>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),
-            own_timeouts: Arc::default(),
+            own_timeouts: self.own_timeouts.into(),
             limit: self.settings.max_concurrent_requests,
             meter: HttpMeter::new(&self.metrics, &self.routes),
         });

@@ -23,7 +23,7 @@ use crate::error::{Code, Fault};
 pub(in crate::server) struct Deadline<S, P> {
     inner: S,
     cap: Duration,
-    /// Paths with a cap of their own.
+    /// Paths with a cap of their own; one that ends in `/` stands for all below it.
     own_caps: Arc<[(&'static str, Duration)]>,
     protocol: PhantomData<P>,
 }
@@ -53,7 +53,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let own = self.own_caps.iter().find(|(path, _)| *path == request.uri().path());
+        let asked = request.uri().path();
+        let mut own = self.own_caps.iter();
+        let own = own.find(|(path, _)| asked == *path || (path.ends_with('/') && asked.starts_with(path)));
         let cap = own.map_or(self.cap, |(_, cap)| *cap);
         let timeout = P::caller_timeout(request.headers()).map_or(cap, |asked| asked.min(cap));
         let at = Instant::now() + timeout;

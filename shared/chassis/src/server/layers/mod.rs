@@ -60,7 +60,7 @@ pub(super) trait Protocol: Clone + Send + Sync + 'static {
 pub(super) struct Shared<P: Protocol> {
     pub(super) service: String,
     pub(super) timeout: Duration,
-    /// Paths whose requests may take another time than `timeout`.
+    /// Paths whose requests may take another time than `timeout`; one that ends in `/` stands for all below it.
     pub(super) own_timeouts: Arc<[(&'static str, Duration)]>,
     pub(super) limit: usize,
     pub(super) meter: P::Meter,
