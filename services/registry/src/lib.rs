@@ -121,7 +121,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let replicas = Replicas::default();
     let (champions, rollouts) = champions(&blobs, (&models, &replicas), &clock, &metrics, &settings);
     let imports = imports(&database, &blobs, &clock, &settings);
-    let retention = Retention::new(database.clone(), blobs.clone(), lineage.clone(), clock.clone());
+    let retention = retention(&database, (&blobs, &lineage), &clock, &shutdown);
     let webhooks = webhooks(&database, &blobs, &clock, &metrics, &settings);
     let registered = registered_models(database, blobs, (&champions, &rollouts), clock.clone());
     let readiness = Readiness::new();
@@ -205,6 +205,17 @@ fn webhooks(
         settings,
         metrics.clone(),
     )
+}
+
+/// Collections of what nothing refers to any more.
+fn retention(
+    database: &Arc<SqlStore>,
+    (blobs, lineage): (&Arc<dyn BlobStore>, &Lineage),
+    clock: &Arc<dyn Clock>,
+    tasks: &Shutdown,
+) -> Retention {
+    let (blobs, lineage) = (blobs.clone(), lineage.clone());
+    Retention::new(database.clone(), blobs, lineage, clock.clone(), tasks.clone())
 }
 
 /// The service of imports.

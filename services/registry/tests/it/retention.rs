@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use holdfast_api::registry::v1 as wire;
+use holdfast_chassis::Shutdown;
 use holdfast_chassis::clock::FakeClock;
 use holdfast_domain::{Digest, ModelName, ModelVersion, RunId};
 use holdfast_records::{layout, model_manifest};
@@ -20,7 +21,7 @@ use holdfast_registry::service::tracking::{KeyValue, NewExperiment, NewRun, Trac
 use holdfast_registry::{ArtifactSettings, Error};
 use holdfast_storage::testing::{Fault, FaultyStore, Trigger};
 use holdfast_storage::{BlobStore, BlobStoreKind, BlobStoreSettings, Operation, S3Settings, Secret};
-use holdfast_testkit::{Postgres, SeaweedS3};
+use holdfast_testkit::{Postgres, SeaweedS3, eventually};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -87,7 +88,7 @@ impl Bench {
         let tracking = Tracking::new(store.clone(), shown.clone());
         let models = LoggedModels::new(store.clone(), shown.clone());
         let lineage = Lineage::new(blobs.clone(), tracking.clone());
-        let retention = Retention::new(store.clone(), blobs.clone(), lineage, shown);
+        let retention = Retention::new(store.clone(), blobs.clone(), lineage, shown, Shutdown::new("test"));
         Self {
             store,
             blobs,
@@ -494,6 +495,35 @@ async fn what_a_collection_left_half_done_the_next_one_ends() {
         assert!(of(&removed, GarbageKind::Blob).contains(&sha256(&other)));
         assert!(!bench.lies(&other, 0).await && !bench.lies(&bytes, 1).await);
     }
+}
+
+#[tokio::test]
+async fn a_collection_goes_on_when_its_caller_leaves() {
+    let bench = Arc::new(Bench::embedded().await);
+    bench.upload("team/file", "bytes").await.unwrap();
+    bench
+        .artifacts
+        .delete(&ArtifactPath::parse("team/file").unwrap())
+        .await
+        .unwrap();
+    bench.clock.advance(31 * DAY);
+    let held = bench.faults.hold(Trigger::on(Operation::Delete).nth(1));
+    let collecting = {
+        let bench = bench.clone();
+        tokio::spawn(async move { bench.collect(true).await })
+    };
+    held.reached_by(1).await;
+    let beside = bench.retention.collect(false, None).await;
+    assert!(matches!(beside, Err(Error::CollectionAtWork)), "one at a time");
+    collecting.abort();
+    assert!(collecting.await.is_err());
+    held.release();
+    // The clock stands still: no lease runs out.
+    eventually("the end of the collection", Duration::from_secs(30), async || {
+        bench.retention.collect(false, None).await.is_ok()
+    })
+    .await;
+    assert!(!bench.lies("bytes", 0).await);
 }
 
 #[tokio::test]

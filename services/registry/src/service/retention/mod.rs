@@ -13,10 +13,12 @@ mod plan;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use holdfast_chassis::Shutdown;
 use holdfast_chassis::clock::Clock;
 use holdfast_records::layout;
 use holdfast_storage::BlobStore;
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 
 use self::plan::{Blob, Plan, Stray};
 use super::lineage::Lineage;
@@ -131,29 +133,48 @@ pub struct Retention {
     blobs: Arc<dyn BlobStore>,
     lineage: Lineage,
     clock: Arc<dyn Clock>,
+    tasks: Shutdown,
 }
 
 impl Retention {
-    /// Over `store` and `blobs`; `lineage` knows what the records in `blobs` refer to.
+    /// Over `store` and `blobs`; `lineage` knows what the records in `blobs` refer to. Collections are among `tasks`.
     pub fn new(
         store: Arc<dyn RetentionStore>,
         blobs: Arc<dyn BlobStore>,
         lineage: Lineage,
         clock: Arc<dyn Clock>,
+        tasks: Shutdown,
     ) -> Self {
         Self {
             store,
             blobs,
             lineage,
             clock,
+            tasks,
         }
     }
 
-    /// Looks for garbage, and removes it when told to.
+    /// Looks for garbage, and removes it when told to. Dropped, it goes on all the same: a caller that leaves would else keep others
+    /// from collecting until the lease runs out.
     ///
     /// # Errors
     /// [`Error::CollectionAtWork`]; [`Error::Invalid`]; the stores'. What was removed until then stays removed.
     pub async fn collect(&self, remove: bool, older_than_days: Option<u32>) -> Result<Collection> {
+        let (ended, end) = oneshot::channel();
+        let this = self.clone();
+        self.tasks.spawn("collection", async move {
+            if let Err(Err(error)) = ended.send(this.collect_now(remove, older_than_days).await) {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "collection failed after its caller had left"
+                );
+            }
+        });
+        // The service ends, and what was being removed is ended by the next collection.
+        end.await.map_err(|_| Error::WriterGone)?
+    }
+
+    async fn collect_now(&self, remove: bool, older_than_days: Option<u32>) -> Result<Collection> {
         let days = older_than_days.unwrap_or(USUAL_DAYS);
         if days > MOST_DAYS {
             return Err(Violation::new("older_than_days", "above_maximum", "must be at most 36,500").into());
