@@ -7,6 +7,8 @@
 mod clauses;
 mod experiments;
 mod logged;
+#[cfg(test)]
+mod oracle;
 mod quotes;
 mod registered;
 mod runs;
