@@ -213,7 +213,10 @@ impl Builder {
 
     fn version(&mut self, manifest: &ModelManifest) {
         let (model, version) = (&manifest.model, manifest.version);
-        let label = format!("{}, asked for by {}", manifest.family, manifest.created_by);
+        let label = match manifest.created_by.as_str() {
+            "" => manifest.family.clone(),
+            by => format!("{}, asked for by {by}", manifest.family),
+        };
         let at = Some(manifest.created_at);
         let position = self.describe(Kind::Version, version_id(model, version), label, at);
         let run = self.refer(Kind::Run, manifest.run_id.to_string());
