@@ -235,6 +235,7 @@ impl Registry for GrpcRegistry {
             name: run.name.clone(),
             tags: tags.collect(),
             run_id: run.id.to_string(),
+            user_id: run.user.clone(),
             ..wire::CreateRunRequest::default()
         };
         let opened = self.call(|| {

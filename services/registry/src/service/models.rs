@@ -243,25 +243,13 @@ impl Models {
     /// # Errors
     /// [`Error::StarterUnknown`] when neither is on record; the database's.
     pub async fn run_started_by(&self, record: &VersionRecord) -> Result<String> {
-        let run = match self.runs.run(&record.run_id).await {
-            Ok(run) => Some(run),
+        let started_by = match self.runs.run(&record.run_id).await {
+            Ok(run) => run.started_by().map(str::to_owned),
             Err(Error::NoSuchRun(_)) => None,
             Err(error) => return Err(error),
         };
-        let tag = |key: &str| {
-            let run = run.as_ref()?;
-            run.tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.clone())
-        };
-        [
-            tag("holdfast.requested_by"),
-            tag("mlflow.user"),
-            run.as_ref().map(|run| run.user_id.clone()),
-            Some(record.created_by.clone()),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|name| !name.trim().is_empty())
-        .ok_or_else(|| Error::StarterUnknown {
+        let known = started_by.or_else(|| Some(record.created_by.clone()).filter(|name| !name.trim().is_empty()));
+        known.ok_or_else(|| Error::StarterUnknown {
             model: record.model.clone(),
             version: record.version,
         })

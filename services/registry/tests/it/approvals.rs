@@ -5,7 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use futures::future::join_all;
 use holdfast_api::registry::v1 as wire;
-use holdfast_domain::ModelName;
+use holdfast_domain::{ModelName, RunId};
 use holdfast_records::approval::{ApprovalLog, NewEntry, Nonce, Statement, Verdict};
 use holdfast_records::layout;
 use holdfast_registry::{ApprovalSettings, Settings};
@@ -112,6 +112,55 @@ async fn the_last_of_two_approvers_makes_the_champion_and_both_stand_in_its_entr
         ("grace edsger".to_owned(), 1)
     );
     assert_eq!(entry.reason(), wire::ChampionReason::Promotion);
+    registry.stop().await;
+}
+
+type Tags<'t> = &'t [(&'t str, &'t str)];
+
+/// A run of this `user_id` that gets these tags once it is there.
+async fn run(registry: &mut Registry, user_id: &str, tags: Tags<'_>) -> RunId {
+    let run = RunId::generate();
+    let request = wire::CreateRunRequest {
+        experiment_id: "0".to_owned(),
+        run_id: run.to_string(),
+        user_id: user_id.to_owned(),
+        ..Default::default()
+    };
+    registry.tracking.create_run(request).await.unwrap();
+    let tags = tags.iter().map(|(key, value)| wire::Tag {
+        key: (*key).to_owned(),
+        value: (*value).to_owned(),
+    });
+    let request = wire::LogBatchRequest {
+        run_id: run.to_string(),
+        tags: tags.collect(),
+        ..Default::default()
+    };
+    registry.tracking.log_batch(request).await.unwrap();
+    run
+}
+
+#[tokio::test]
+async fn who_started_a_run_cannot_be_renamed_by_a_tag() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut registry = Registry::start_with(dir.path(), with_approvers(dir.path(), 1)).await;
+    let renamed = [("holdfast.requested_by", "eve"), ("mlflow.user", "eve")];
+    // The version itself was asked for by "test".
+    let runs: [(&str, Tags<'_>, &str); 5] = [
+        ("grace", &renamed, "grace"),
+        ("", &[("mlflow.user", "grace")], "grace"),
+        ("unknown", &[("mlflow.user", "grace")], "grace"),
+        ("", &[("mlflow.user", "unknown")], "test"),
+        ("unknown", &[], "test"),
+    ];
+    for (version, (user_id, tags, starter)) in (1..).zip(runs) {
+        let run = run(&mut registry, user_id, tags).await;
+        registry.ready_version_of(&run, b"one").await;
+        let waiting = asked(&mut registry, promotion(version, true)).await;
+        assert_eq!(waiting.run_started_by, starter, "{user_id:?} {tags:?}");
+        let refused = say(&registry, waiting.promotion, true, starter).await.unwrap_err();
+        assert_eq!(reason(&refused), "MAY_NOT_APPROVE");
+    }
     registry.stop().await;
 }
 

@@ -100,9 +100,14 @@ impl Registry {
 
     /// A READY version with an artefact of these bytes.
     pub(crate) async fn ready_version(&mut self, bytes: &'static [u8]) -> wire::ModelVersion {
+        self.ready_version_of(&RunId::generate(), bytes).await
+    }
+
+    /// A READY version that this run made.
+    pub(crate) async fn ready_version_of(&mut self, run: &RunId, bytes: &'static [u8]) -> wire::ModelVersion {
         let request = wire::CreateModelVersionRequest {
             model: MODEL.to_owned(),
-            run_id: RunId::generate().to_string(),
+            run_id: run.to_string(),
             created_by: "test".to_owned(),
         };
         let reserved = self

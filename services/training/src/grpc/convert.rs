@@ -9,7 +9,7 @@ use holdfast_domain::{Digest, ModelName, RunId};
 
 use crate::error::{BadField, Error, Result};
 use crate::service::recipe::ThresholdRule;
-use crate::service::runs::{Input, RunRequest, Trigger, TuningRequest};
+use crate::service::runs::{ANONYMOUS, Input, RunRequest, Trigger, TuningRequest};
 use crate::service::snapshots::TableFormat;
 use crate::settings::{FOLDS, Settings, TRIALS, WORKERS, is_test_share};
 
@@ -151,7 +151,7 @@ pub(super) fn run_request_in(request: wire::StartRunRequest, settings: &Settings
         seed: request.seed.unwrap_or(settings.seed),
         test_share: request.test_share.unwrap_or(default_share),
         trigger,
-        requested_by: or(request.requested_by, "anonymous"),
+        requested_by: or(request.requested_by, ANONYMOUS),
         report_id: request.report_id,
         promote: request.promote.unwrap_or(true),
         idempotency_key: request.idempotency_key,
@@ -395,6 +395,18 @@ mod tests {
             ..expected
         };
         assert_eq!(search(Some(said)), Some(expected));
+    }
+
+    #[test]
+    fn an_asker_is_who_was_named() {
+        for (said, asker) in [("", None), ("anonymous", None), ("ada", Some("ada"))] {
+            let request = wire::StartRunRequest {
+                requested_by: said.into(),
+                ..wire::StartRunRequest::default()
+            };
+            let request = run_request_in(request, &Settings::on_free_ports()).unwrap();
+            assert_eq!(request.asker(), asker);
+        }
     }
 
     #[test]

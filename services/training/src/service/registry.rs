@@ -78,6 +78,8 @@ pub struct TrackedRun {
     pub experiment: String,
     /// Name for people.
     pub name: String,
+    /// Who asked for it; empty when nobody said.
+    pub user: String,
     /// Tags to begin with.
     pub tags: BTreeMap<String, String>,
 }

@@ -163,6 +163,9 @@ pub enum Input {
     },
 }
 
+/// Who asked for a run, when nobody said.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// What a run is asked to do. Nothing is left to defaults any more.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRequest {
@@ -178,7 +181,7 @@ pub struct RunRequest {
     pub test_share: f64,
     /// What made it start.
     pub trigger: Trigger,
-    /// Who asked for it.
+    /// Who asked for it; [`ANONYMOUS`] when nobody said.
     pub requested_by: String,
     /// The report behind a drift trigger; may be empty.
     pub report_id: String,
@@ -198,6 +201,14 @@ pub struct RunRequest {
     /// The registered version that gets the artefact, in place of a new one.
     #[serde(default)]
     pub target: Option<ImportTarget>,
+}
+
+impl RunRequest {
+    /// Who asked for it, when somebody said.
+    pub fn asker(&self) -> Option<&str> {
+        let asker = self.requested_by.as_str();
+        (!asker.is_empty() && asker != ANONYMOUS).then_some(asker)
+    }
 }
 
 /// A registered version whose model file is imported.

@@ -79,7 +79,10 @@ async fn assert_tracked(registry: &mut Registry, run_id: String, auc: f64) {
         .into_inner()
         .run
         .unwrap();
-    assert_eq!(tracked.status(), registry_wire::RunStatus::Finished);
+    assert_eq!(
+        (tracked.status(), tracked.user_id.as_str()),
+        (registry_wire::RunStatus::Finished, "test")
+    );
     let param = |key: &str| {
         tracked
             .params

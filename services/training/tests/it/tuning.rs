@@ -72,6 +72,7 @@ fn assert_children(runs: &[registry_wire::Run], parent: &str, trials: &BTreeMap<
     for trial in trials.values() {
         let child = runs.iter().find(|run| run.run_id == trial.run_id).unwrap();
         assert_eq!(tag(child, "mlflow.parentRunId"), Some(parent));
+        assert_eq!(child.user_id, "test");
         let ended = match trial.state() {
             TrialState::Complete => registry_wire::RunStatus::Finished,
             _ => registry_wire::RunStatus::Killed,

@@ -252,16 +252,12 @@ impl Imports {
     /// approve it.
     async fn maker(&self, version: &RegisteredVersion, asker: &str) -> Result<String> {
         let started_by = match self.runs.run(&version.run_id).await {
-            Ok(run) => {
-                let tag = run.tags.into_iter().find(|tag| tag.key == "mlflow.user");
-                [tag.map(|tag| tag.value), Some(run.user_id)]
-            }
-            Err(Error::NoSuchRun(_)) => [None, None],
+            Ok(run) => run.started_by().map(str::to_owned),
+            Err(Error::NoSuchRun(_)) => None,
             Err(error) => return Err(error),
         };
-        let asked = [Some(version.user_id.clone()), Some(asker.to_owned())];
-        let known = started_by.into_iter().chain(asked);
-        let named = known.flatten().find(|name| !name.trim().is_empty());
+        let known = [started_by, Some(version.user_id.clone()), Some(asker.to_owned())];
+        let named = known.into_iter().flatten().find(|name| !name.trim().is_empty());
         Ok(named.unwrap_or_default())
     }
 

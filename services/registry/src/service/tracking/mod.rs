@@ -25,6 +25,10 @@ pub const DEFAULT_EXPERIMENT: i64 = 0;
 pub const RUN_NAME_TAG: &str = "mlflow.runName";
 /// The tag of who started a run.
 pub const USER_TAG: &str = "mlflow.user";
+/// The tag of who asked training for a run.
+pub const REQUESTED_BY_TAG: &str = "holdfast.requested_by";
+/// Whom MLflow's clients name when they know nobody.
+const NOBODY: &str = "unknown";
 
 /// Longest key of a parameter, metric or tag, in characters.
 pub const MAX_KEY_CHARS: usize = 250;
@@ -37,7 +41,7 @@ pub const MAX_EXPERIMENT_TAG_CHARS: usize = 5_000;
 /// Longest artifact location, in characters.
 pub const MAX_LOCATION_CHARS: usize = 2_048;
 /// Longest name of who started a run, in characters.
-pub const MAX_USER_CHARS: usize = 256;
+pub const MAX_USER_CHARS: usize = 500;
 /// Most values of a metric in one page.
 pub const MAX_HISTORY: u32 = 25_000;
 /// Longest name of an experiment or run, in characters.

@@ -7,12 +7,26 @@ use uuid::Uuid;
 use super::texts::{check_count, check_key, check_pairs, check_text};
 use super::{
     Batch, Found, KeyValue, MAX_BATCH_METRICS, MAX_BATCH_PARAMS, MAX_KEY_CHARS, MAX_NAME_CHARS, MAX_PARAM_CHARS,
-    MAX_TAG_CHARS, MAX_USER_CHARS, Metric, NewRun, Place, RUN_NAME_TAG, Run, RunChange, RunSearch, RunStatus,
-    SearchText, Tracking, USER_TAG,
+    MAX_TAG_CHARS, MAX_USER_CHARS, Metric, NOBODY, NewRun, Place, REQUESTED_BY_TAG, RUN_NAME_TAG, Run, RunChange,
+    RunSearch, RunStatus, SearchText, Tracking, USER_TAG,
 };
 use crate::error::{Result, Violation};
 use crate::service::search;
 use crate::service::store::{Page, PageRequest};
+
+impl Run {
+    /// Who started it, as far as it says so itself: its `user_id`, which never changes, before its tags, which anybody may change.
+    pub fn started_by(&self) -> Option<&str> {
+        let told = [
+            Some(self.user_id.as_str()),
+            tag(&self.tags, REQUESTED_BY_TAG),
+            tag(&self.tags, USER_TAG),
+        ];
+        told.into_iter()
+            .flatten()
+            .find(|name| !name.trim().is_empty() && name.trim() != NOBODY)
+    }
+}
 
 impl Tracking {
     /// Opens a run. The same id again answers the run that exists, so that a retry is safe.

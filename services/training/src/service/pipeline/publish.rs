@@ -149,6 +149,7 @@ pub(super) fn tracked(job: &Job) -> TrackedRun {
             Some(_) => format!("import-{short}"),
             None => format!("{}-{short}", request.preset),
         },
+        user: request.asker().unwrap_or_default().to_owned(),
         tags: tags
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .chain(file)

@@ -146,6 +146,7 @@ impl Children {
             id: id.clone(),
             experiment: self.parent.experiment.clone(),
             name,
+            user: self.parent.user.clone(),
             tags: all,
         };
         self.lasting(|| self.registry.open_run(&run)).await?;
