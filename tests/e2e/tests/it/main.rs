@@ -13,6 +13,7 @@ mod documents;
 mod evidence;
 mod exploring;
 mod interchange;
+mod mlflow;
 mod notebooks;
 mod prediction_log;
 mod processes;

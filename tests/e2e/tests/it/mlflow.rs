@@ -1,0 +1,64 @@
+//! MLflow's own clients against a whole stack (tests/conformance/mlflow). Each generation has a Python of its own, which `make tools` installs;
+//! `HOLDFAST_TEST_MLFLOW3_PYTHON` and `HOLDFAST_TEST_MLFLOW2_PYTHON` name them where they are elsewhere.
+
+use std::path::PathBuf;
+
+use holdfast_testkit::{ProcessBuilder, workspace_root};
+
+use crate::command_line::{Up, text};
+use crate::support::PATIENCE;
+
+/// The Python of a generation of clients.
+fn python(generation: u8) -> PathBuf {
+    let variable = format!("HOLDFAST_TEST_MLFLOW{generation}_PYTHON");
+    let named = std::env::var_os(&variable).map(PathBuf::from);
+    let installed = format!(".tools/mlflow{generation}-venv/bin/python");
+    let python = named.unwrap_or_else(|| workspace_root().join(installed));
+    assert!(
+        python.is_file(),
+        "{} is not there: run `make tools`, or name the Python with the client in {variable}",
+        python.display()
+    );
+    python
+}
+
+/// Runs the suite; what it wrote is shown when it fails.
+async fn suite_passes(generation: u8) {
+    let up = Up::start().await;
+    let bank = up.simulate("bank.csv", "2000").await;
+    let trained = up
+        .json(&["train", "--source", text(&bank), "--seed", "7", "--preset", "fast"])
+        .await;
+    let champion = format!(
+        "{}/{}",
+        trained["model"].as_str().unwrap_or("churn"),
+        trained["version"].as_u64().unwrap_or(1)
+    );
+    let mut process = ProcessBuilder::new(python(generation))
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "."])
+        .current_dir(workspace_root().join("tests/conformance/mlflow"))
+        .env("HOLDFAST_CONFORMANCE_MLFLOW", up.url())
+        .env("HOLDFAST_CONFORMANCE_CHAMPION", champion)
+        .env("HOME", up.file("home"))
+        .spawn();
+    let status = process.wait_exit(4 * PATIENCE).await;
+    process.wait_output(PATIENCE).await;
+    assert_eq!(
+        status.code(),
+        Some(0),
+        "client {generation}\n{}\n{}",
+        process.stdout().join("\n"),
+        process.stderr().join("\n")
+    );
+    up.end().await;
+}
+
+#[tokio::test]
+async fn the_client_of_mlflow_3_works_unmodified() {
+    suite_passes(3).await;
+}
+
+#[tokio::test]
+async fn the_client_of_mlflow_2_works_unmodified() {
+    suite_passes(2).await;
+}
