@@ -271,7 +271,7 @@ pub enum Error {
     #[error(transparent)]
     Registered(#[from] Refusal),
     /// There is no such file or folder.
-    #[error("no artefact at {0:?}")]
+    #[error("No such artifact: '{0}'")]
     NoSuchArtifact(String),
     /// A path is a file or a folder, never both.
     #[error("artefact {path:?} cannot be written: {by}")]

@@ -169,7 +169,11 @@ fn arguments(directory: &Path) -> (Vec<String>, String) {
         admin_grpc,
     ] = free_ports();
     let here = directory.display();
-    let mut arguments = vec!["mini".to_owned(), format!("-dir={here}/data")];
+    let mut arguments = vec![
+        "-logtostderr=true".to_owned(),
+        "mini".to_owned(),
+        format!("-dir={here}/data"),
+    ];
     arguments.extend(
         [
             "ip=127.0.0.1",
@@ -205,9 +209,16 @@ fn arguments(directory: &Path) -> (Vec<String>, String) {
     (arguments, grpc_ports.join(" "))
 }
 
-/// The address to use once the server has announced itself, answers, and holds the bucket. The address is read from its log because it moves
-/// to another port by itself when one is taken.
+/// Written when the filer knows which locks are its own. Locks that are taken before may be lost then, and with them the promise that one of
+/// several writers creates an object.
+const LOCKS_HOLD: &str = "LockRing: applying master ring update";
+
+/// The address to use once the server has announced itself, keeps its locks, answers, and holds the bucket. The address is read from its log
+/// because it moves to another port by itself when one is taken.
 async fn ready(log: &str) -> Option<String> {
+    if !log.contains(LOCKS_HOLD) {
+        return None;
+    }
     let address = |name: &str| {
         let line = log.lines().find_map(|line| line.trim().strip_prefix(name))?;
         line.trim().strip_prefix("http://127.0.0.1:")?.parse::<u16>().ok()

@@ -187,16 +187,23 @@ fn path(args: &WebhookArg) -> Result<String> {
 }
 
 fn webhooks_table<'v>(webhooks: impl IntoIterator<Item = &'v Value>) -> Table {
-    let mut table = output::table(["webhook", "url", "model", "enabled", "created", "description"]);
+    let mut table = output::table(["webhook", "url", "told of", "enabled", "created", "description"]);
     for webhook in webhooks {
-        let model = match webhook["model"].as_str() {
-            Some(model) => model.to_owned(),
-            None => "all".to_owned(),
+        let events: Vec<&str> = webhook["events"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let told_of = match (events.as_slice(), webhook["model"].as_str()) {
+            ([], Some(model)) => format!("champions of {model}"),
+            ([], None) => "all champions".to_owned(),
+            (events, _) => events.join(", "),
         };
         table.add_row([
             cell(&webhook["webhook_id"]),
             cell(&webhook["url"]),
-            model,
+            told_of,
             cell(&webhook["enabled"]),
             moment(&cell(&webhook["created_at"])),
             cell(&webhook["description"]),

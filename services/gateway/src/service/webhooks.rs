@@ -39,6 +39,10 @@ pub struct Webhook {
     pub created_at: Option<Timestamp>,
     /// When it was changed last.
     pub updated_at: Option<Timestamp>,
+    /// Its name, where MLflow's API made it; else null.
+    pub name: Option<String>,
+    /// The events of registered models it is told of instead of champions, in MLflow's format; none of another.
+    pub events: Vec<String>,
 }
 
 /// A webhook that was created, with the secret that nothing shows again.
@@ -70,7 +74,7 @@ pub struct NewWebhook {
     /// Only changes of this model; of all when absent.
     pub model: Option<String>,
     /// What it is for, in words.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 1000)]
     pub description: Option<String>,
     /// "whsec_" and the Base64 of 24 to 64 bytes to sign with; made when absent.
     pub secret: Option<String>,
@@ -88,7 +92,7 @@ pub struct WebhookChange {
     /// False: nothing but tests is sent, what waits is given up, and changes meanwhile are not sent later.
     pub enabled: Option<bool>,
     /// What it is for, in words.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 1000)]
     pub description: Option<String>,
 }
 
@@ -106,11 +110,11 @@ pub struct Delivery {
     pub delivery_id: String,
     /// The webhook.
     pub webhook_id: String,
-    /// "champion.changed" or "webhook.test".
+    /// "champion.changed", "webhook.test", or one of a webhook's events.
     pub event: String,
     /// The model; null for a test.
     pub model: Option<String>,
-    /// Generation of its champion; null for a test.
+    /// Generation of its champion; null where it is not about one.
     pub generation: Option<u64>,
     /// State.
     pub state: DeliveryState,
@@ -147,6 +151,8 @@ impl From<wire::Webhook> for Webhook {
             description: text(wire.description),
             created_at: time(wire.created_at),
             updated_at: time(wire.updated_at),
+            name: text(wire.name),
+            events: wire.events,
         }
     }
 }
@@ -184,6 +190,7 @@ pub async fn create(peers: &Peers, new: NewWebhook) -> Result<CreatedWebhook, Fa
         model: new.model.unwrap_or_default(),
         description: new.description.unwrap_or_default(),
         secret: new.secret.unwrap_or_default(),
+        ..wire::CreateWebhookRequest::default()
     };
     let answer = peers.create_webhook(message).await?;
     Ok(CreatedWebhook {
@@ -225,6 +232,7 @@ pub async fn update(peers: &Peers, webhook_id: String, change: WebhookChange) ->
         model: change.model,
         enabled: change.enabled,
         description: change.description,
+        ..wire::UpdateWebhookRequest::default()
     };
     webhook(peers.update_webhook(message).await?.webhook)
 }
@@ -246,7 +254,12 @@ pub async fn remove(peers: &Peers, webhook_id: String) -> Result<RemovedWebhook,
 /// # Errors
 /// The registry's. An attempt that failed is an answer.
 pub async fn test(peers: &Peers, webhook_id: String) -> Result<Delivery, Fault> {
-    let answer = peers.test_webhook(wire::TestWebhookRequest { webhook_id }).await?;
+    let answer = peers
+        .test_webhook(wire::TestWebhookRequest {
+            webhook_id,
+            ..wire::TestWebhookRequest::default()
+        })
+        .await?;
     Ok(promised(answer.delivery, "the delivery")?.into())
 }
 

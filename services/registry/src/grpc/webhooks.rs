@@ -7,7 +7,9 @@ use holdfast_domain::ModelName;
 use tonic::{Request, Response, Status};
 
 use super::{model_name, page_request, page_token, status};
-use crate::service::webhooks::{Delivery, DeliveryState, NewWebhook, Webhook, WebhookChange, Webhooks};
+use crate::service::webhooks::{
+    self, Delivery, DeliveryState, NewWebhook, SigningSecret, Webhook, WebhookChange, Webhooks,
+};
 
 /// `WebhookService` over [`Webhooks`].
 #[derive(Clone, Debug)]
@@ -34,11 +36,14 @@ impl WebhookService for WebhookAdapter {
             url: request.url,
             description: request.description,
             secret: request.secret,
+            name: request.name,
+            events: webhooks::events(&request.events).map_err(status)?,
+            enabled: !request.disabled,
         };
         let (webhook, secret) = self.webhooks.create(new).await.map_err(status)?;
         Ok(Response::new(wire::CreateWebhookResponse {
             webhook: Some(webhook_out(webhook)),
-            secret: secret.expose(),
+            secret: secret.map(|secret| secret.expose()).unwrap_or_default(),
         }))
     }
 
@@ -75,6 +80,17 @@ impl WebhookService for WebhookAdapter {
             url: request.url,
             enabled: request.enabled,
             description: request.description,
+            name: request.name,
+            events: match request.events.as_slice() {
+                [] => None,
+                names => Some(webhooks::events(names).map_err(status)?),
+            },
+            secret: request
+                .secret
+                .as_deref()
+                .map(SigningSecret::of_text)
+                .transpose()
+                .map_err(status)?,
         };
         let webhook = self.webhooks.update(&request.webhook_id, change).await;
         Ok(Response::new(wire::UpdateWebhookResponse {
@@ -95,7 +111,8 @@ impl WebhookService for WebhookAdapter {
         &self,
         request: Request<wire::TestWebhookRequest>,
     ) -> Result<Response<wire::TestWebhookResponse>, Status> {
-        let delivery = self.webhooks.test(&request.into_inner().webhook_id).await;
+        let request = request.into_inner();
+        let delivery = self.webhooks.test(&request.webhook_id, &request.event).await;
         Ok(Response::new(wire::TestWebhookResponse {
             delivery: Some(delivery_out(delivery.map_err(status)?)),
         }))
@@ -125,6 +142,10 @@ fn one_model(text: &str) -> Result<Option<ModelName>, Status> {
 }
 
 fn webhook_out(webhook: Webhook) -> wire::Webhook {
+    let told = webhook.subscription.map_or_else(Default::default, |told| {
+        let events = told.events.iter().map(|event| event.as_str().to_owned());
+        (told.name, events.collect())
+    });
     wire::Webhook {
         webhook_id: webhook.webhook_id,
         url: webhook.url,
@@ -133,6 +154,8 @@ fn webhook_out(webhook: Webhook) -> wire::Webhook {
         description: webhook.description,
         created_at: Some(time::to_wire(webhook.created_at)),
         updated_at: Some(time::to_wire(webhook.updated_at)),
+        name: told.0,
+        events: told.1,
     }
 }
 

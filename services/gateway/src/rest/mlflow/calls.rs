@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::peers::Peers;
 use crate::service::mlflow::{
-    Asked, artifacts, experiments, inputs, logged_models, metrics, registered, runs, versions,
+    Asked, artifacts, experiments, inputs, logged_models, metrics, registered, runs, versions, webhooks,
 };
 
 type Answer = for<'a> fn(&'a Peers, Asked<'a>) -> BoxFuture<'a, Result<Value, Fault>>;
@@ -91,5 +91,11 @@ pub(super) static CALLS: &[Call] = calls! {
     POST "mlflow/model-versions/transition-stage" => versions::transition;
     POST "mlflow/model-versions/set-tag" => versions::set_tag;
     DELETE "mlflow/model-versions/delete-tag" => versions::delete_tag;
+    POST "mlflow/webhooks" => webhooks::create;
+    GET "mlflow/webhooks" => webhooks::list;
+    GET "mlflow/webhooks/{webhook_id}" => webhooks::get;
+    PATCH "mlflow/webhooks/{webhook_id}" => webhooks::update;
+    DELETE "mlflow/webhooks/{webhook_id}" => webhooks::delete;
+    POST "mlflow/webhooks/{webhook_id}/test" => webhooks::test;
     GET "mlflow-artifacts/artifacts" => artifacts::list;
 };

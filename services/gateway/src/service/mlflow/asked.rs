@@ -116,6 +116,14 @@ impl<'a> Asked<'a> {
         }
     }
 
+    /// A text, if it was said; it may be empty.
+    pub(super) fn text_said(&self, name: &str) -> Result<Option<String>, Fault> {
+        match self.one(name) {
+            None => Ok(None),
+            Some(_) => self.text(name).map(Some),
+        }
+    }
+
     /// A text that must not be empty.
     pub(super) fn needed(&self, name: &str) -> Result<String, Fault> {
         match self.text(name)? {

@@ -13,6 +13,7 @@ pub mod registered;
 pub mod runs;
 mod uri;
 pub mod versions;
+pub mod webhooks;
 
 use serde_json::{Value, json};
 

@@ -16,6 +16,7 @@ fn webhook() -> registry::Webhook {
         description: "the CRM".to_owned(),
         created_at: Some(AT),
         updated_at: Some(AT),
+        ..registry::Webhook::default()
     }
 }
 

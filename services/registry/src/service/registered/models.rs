@@ -128,7 +128,7 @@ impl RegisteredModels {
         if rules::is_champion(alias) {
             return Err(Refusal::ChampionAlias(name.to_owned()).into());
         }
-        self.store.set_alias(name, alias, version).await
+        self.store.set_alias(name, alias, version, self.clock.now()).await
     }
 
     /// Removes an alias, if there is one of that name. `champion` is none that can be removed.
@@ -141,7 +141,7 @@ impl RegisteredModels {
         if rules::is_champion(alias) {
             return Err(Refusal::ChampionAlias(name.to_owned()).into());
         }
-        self.store.delete_alias(name, alias).await
+        self.store.delete_alias(name, alias, self.clock.now()).await
     }
 
     /// The version that an alias points at: `champion` at the newest in the champion log, `latest` at the newest of all.

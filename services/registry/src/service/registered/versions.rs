@@ -145,7 +145,7 @@ impl RegisteredModels {
     pub async fn set_version_tag(&self, name: &str, version: u32, tag: &KeyValue) -> Result<()> {
         rules::name("name", name)?;
         rules::tag(tag)?;
-        self.store.set_version_tag(name, version, tag).await
+        self.store.set_version_tag(name, version, tag, self.clock.now()).await
     }
 
     /// Removes a tag of a version, if there is one of that key.
@@ -155,6 +155,8 @@ impl RegisteredModels {
     pub async fn delete_version_tag(&self, name: &str, version: u32, key: &str) -> Result<()> {
         rules::name("name", name)?;
         rules::tag_key(key)?;
-        self.store.delete_version_tag(name, version, key).await
+        self.store
+            .delete_version_tag(name, version, key, self.clock.now())
+            .await
     }
 }

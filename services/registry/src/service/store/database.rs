@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -10,6 +11,7 @@ use holdfast_storage::Secret;
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Notify;
 
 use super::statement::{Dialect, Readers, Tx};
 use super::writer::Writer;
@@ -31,6 +33,8 @@ pub struct SqlStore {
     /// Where reads go: they see every write that was answered.
     pub(super) readers: Readers,
     writes: Writes,
+    /// Rung when there may be something new to tell webhooks.
+    pub(super) bell: Arc<Notify>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +70,7 @@ impl SqlStore {
         Ok(Self {
             readers: Readers::Sqlite(readers),
             writes: Writes::Sqlite(Writer::start(writer)),
+            bell: Arc::default(),
         })
     }
 
@@ -86,6 +91,7 @@ impl SqlStore {
         Ok(Self {
             readers: Readers::Postgres(pool.clone()),
             writes: Writes::Postgres(pool),
+            bell: Arc::default(),
         })
     }
 

@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     step!(8, "webhooks", "0008_webhooks.sql"),
     step!(9, "imports", "0009_imports.sql"),
     step!(10, "retention", "0010_retention.sql"),
+    step!(11, "registry webhooks", "0011_registry_webhooks.sql"),
 ];
 
 /// The steps for SQLite.

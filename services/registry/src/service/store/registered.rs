@@ -12,7 +12,8 @@ use crate::service::registered::{
 use crate::service::tracking::KeyValue;
 
 /// Models and versions as MLflow knows them, those of training among them; without the alias `champion`, which is not in the
-/// database. Every method that writes is one transaction, durable on return. What is missing is refused as
+/// database. Every method that writes is one transaction, durable on return; deliveries to the webhooks that are told of it are in it
+/// too. What is missing is refused as
 /// [`Refusal::NoModel`](crate::service::registered::Refusal::NoModel) or
 /// [`Refusal::NoVersion`](crate::service::registered::Refusal::NoVersion).
 #[async_trait]
@@ -41,9 +42,9 @@ pub trait RegisteredModelStore: Send + Sync + Debug {
     /// Removes a tag of a model, if there is one of that key.
     async fn delete_registered_model_tag(&self, name: &str, key: &str) -> Result<()>;
     /// Points an alias at a version.
-    async fn set_alias(&self, name: &str, alias: &str, version: u32) -> Result<()>;
+    async fn set_alias(&self, name: &str, alias: &str, version: u32, now: Timestamp) -> Result<()>;
     /// Removes an alias of a model, if there is one of that name.
-    async fn delete_alias(&self, name: &str, alias: &str) -> Result<()>;
+    async fn delete_alias(&self, name: &str, alias: &str, now: Timestamp) -> Result<()>;
 
     /// Adds a version whose files are at `location`; answers its number, which no other ever had or will have. Keys of tags
     /// are unique.
@@ -60,7 +61,7 @@ pub trait RegisteredModelStore: Send + Sync + Debug {
     /// Versions that a search finds, over all models.
     async fn search_versions(&self, search: &VersionSearch) -> Result<Vec<RegisteredVersion>>;
     /// Sets a tag of a version.
-    async fn set_version_tag(&self, name: &str, version: u32, tag: &KeyValue) -> Result<()>;
+    async fn set_version_tag(&self, name: &str, version: u32, tag: &KeyValue, now: Timestamp) -> Result<()>;
     /// Removes a tag of a version, if there is one of that key.
-    async fn delete_version_tag(&self, name: &str, version: u32, key: &str) -> Result<()>;
+    async fn delete_version_tag(&self, name: &str, version: u32, key: &str, now: Timestamp) -> Result<()>;
 }

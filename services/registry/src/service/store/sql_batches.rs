@@ -111,7 +111,8 @@ async fn write_params(tx: &mut Tx<'_>, (run_id, position): (&str, i64), params: 
             && *before != param.value
         {
             let rule = format!(
-                "parameter {:?} of run {run_id} is {before:?} and cannot become {:?}",
+                // MLflow's words, which its users know.
+                "Param with key='{}' was already logged with value='{before}' for run ID='{run_id}'. Attempted logging new value '{}'.",
                 param.key, param.value
             );
             found.push(Violation::new(&format!("params[{index}].value"), "immutable", &rule));

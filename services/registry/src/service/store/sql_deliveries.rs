@@ -1,6 +1,6 @@
 //! Deliveries of webhooks in SQL.
 
-use holdfast_domain::ModelName;
+use holdfast_domain::{Generation, ModelName};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
@@ -11,14 +11,14 @@ use super::statement::{Tx, Value, values};
 use super::{Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::service::webhooks::{
-    Backlog, ClaimRules, Claimed, Delivery, DeliveryState, EventKind, NewDelivery, Settled,
+    Backlog, ClaimRules, Claimed, Convention, Delivery, DeliveryState, EventKind, NewDelivery, RegistryEvent, Settled,
 };
 
 /// The deliveries to try now: $1 is now, $2 the latest end of a claim that is good, $3 the latest attempt that can be planned.
 /// A time beyond those was written by a clock that was wrong, and would else be waited for.
 const DUE: &str = "
-    SELECT position, delivery_id, webhook_id, url, secret, body, attempts FROM (
-        SELECT d.position, d.delivery_id, d.webhook_id, w.url, w.secret, d.body, d.attempts, d.next_attempt_at_us,
+    SELECT position, delivery_id, webhook_id, url, secret, events, body, attempts FROM (
+        SELECT d.position, d.delivery_id, d.webhook_id, w.url, w.secret, w.events, d.body, d.attempts, d.next_attempt_at_us,
                row_number() OVER (PARTITION BY d.webhook_id ORDER BY d.next_attempt_at_us, d.position) AS turn
         FROM webhook_deliveries d JOIN webhooks w ON w.webhook_id = d.webhook_id
         WHERE w.enabled = 1 AND d.state = 'pending' AND (d.next_attempt_at_us <= $1 OR d.next_attempt_at_us > $3)
@@ -39,7 +39,7 @@ const COLUMNS: &str =
     "position, delivery_id, webhook_id, event, model, generation, state, attempts, http_status, error,
                        created_at_us, attempted_at_us, next_attempt_at_us";
 
-type DueRow = (i64, String, String, String, String, String, i64);
+type DueRow = (i64, String, String, String, String, String, String, i64);
 type DeliveryRow = (
     i64,
     String,
@@ -176,7 +176,7 @@ async fn claim(tx: &mut Tx<'_>, rules: &ClaimRules) -> Result<Vec<Claimed>> {
     let until = rules.now.checked_add(rules.lease).unwrap_or(Timestamp::MAX);
     let mut claimed = Vec::new();
     for row in tx.fetch_all::<DueRow>(DUE, due_values(rules)).await? {
-        let (position, delivery_id, webhook_id, url, secret, body, attempts) = row;
+        let (position, delivery_id, webhook_id, url, secret, events, body, attempts) = row;
         let claim = Uuid::now_v7().to_string();
         let sql = "UPDATE webhook_deliveries
                    SET claim = $2, claimed_until_us = $3, attempts = attempts + 1, attempted_at_us = $4
@@ -190,7 +190,12 @@ async fn claim(tx: &mut Tx<'_>, rules: &ClaimRules) -> Result<Vec<Claimed>> {
             webhook_id,
             claim,
             url,
-            secret: secret_of(&secret)?,
+            secret: secret_of(&secret, &events)?,
+            convention: if events.is_empty() {
+                Convention::StandardWebhooks
+            } else {
+                Convention::Mlflow
+            },
             body,
             attempts: count(attempts)?.saturating_add(1),
         });
@@ -212,7 +217,7 @@ pub(super) async fn add(
         let values = values![
             &delivery.delivery_id,
             webhook_id,
-            EventKind::ChampionChanged.as_str(),
+            delivery.event.as_str(),
             model.as_str(),
             i64::try_from(delivery.generation.0).unwrap_or(i64::MAX),
             &delivery.body,
@@ -220,6 +225,31 @@ pub(super) async fn add(
         ];
         tx.execute(sql, values).await?;
     }
+    Ok(())
+}
+
+/// Adds a delivery of an event of a registered model, to come after those of the model that wait.
+pub(super) async fn add_event(tx: &mut Tx<'_>, webhook_id: &str, event: &RegistryEvent, now: Timestamp) -> Result<()> {
+    // Their places in order, which a champion's generation is for others: the microsecond, unless a clock went back.
+    let last = "SELECT max(generation) FROM webhook_deliveries
+                WHERE webhook_id = $1 AND model = $2 AND state = 'pending'";
+    let (last,): (Option<i64>,) = tx.fetch_one(last, values![webhook_id, &event.model]).await?;
+    let place = last.map_or(0, |last| last.saturating_add(1)).max(micros(now));
+    // It may have been disabled or deleted a moment ago.
+    let sql = "INSERT INTO webhook_deliveries (delivery_id, webhook_id, event, model, generation, body, state,
+                                               created_at_us, next_attempt_at_us)
+               SELECT $1, w.webhook_id, $3, $4, $5, $6, 'pending', $7, $7 FROM webhooks w
+               WHERE w.webhook_id = $2 AND w.enabled = 1";
+    let values = values![
+        Uuid::now_v7().to_string(),
+        webhook_id,
+        event.kind.as_str(),
+        &event.model,
+        place,
+        event.body(now),
+        micros(now),
+    ];
+    tx.execute(sql, values).await?;
     Ok(())
 }
 
@@ -243,15 +273,20 @@ fn delivery_of(row: DeliveryRow) -> Result<(i64, Delivery)> {
     let (created_at, attempted_at, next_attempt_at) = (row.10, row.11, row.12);
     let (position, delivery_id, webhook_id, event, model, generation, state, attempts, http_status, error, ..) = row;
     let corrupt = |what: &str, found: &str| Error::Corrupt(format!("{what} {found:?} of a delivery"));
+    let event = EventKind::ALL
+        .into_iter()
+        .find(|known| known.as_str() == event)
+        .ok_or_else(|| corrupt("event", &event))?;
     let delivery = Delivery {
         delivery_id,
         webhook_id,
-        event: EventKind::ALL
-            .into_iter()
-            .find(|known| known.as_str() == event)
-            .ok_or_else(|| corrupt("event", &event))?,
+        event,
         model,
-        generation: generation_of(generation)?,
+        generation: match event {
+            EventKind::ChampionChanged => generation_of(generation)?,
+            // A place in order, which means nothing outside.
+            _ => Generation(0),
+        },
         state: DeliveryState::ALL
             .into_iter()
             .find(|known| known.as_str() == state)

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use serde_json::json;
 use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, count, micros, timestamp};
@@ -14,6 +15,9 @@ use super::statement::{Tx, Value, values};
 use crate::error::{Error, Result, Violation};
 use crate::service::logged_models::{LoggedModel, LoggedModelSearch, LoggedModelStatus, NewLoggedModel, missing};
 use crate::service::tracking::{KeyValue, MeasuredOn, Metric};
+
+/// The tag of a logged model that names the versions made of it.
+const VERSIONS_TAG: &str = "mlflow.modelVersions";
 
 /// Of `logged_models l JOIN experiments e`.
 pub(super) const COLUMNS: &str = "l.position, l.model_id, l.experiment_id, l.name,
@@ -244,10 +248,15 @@ impl SqlStore {
 
 /// The position of a model that is there, which is changed now.
 async fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<i64> {
+    touched(tx, id, now).await?.ok_or_else(|| missing(id))
+}
+
+/// The position of a model, if it is there; it is changed now.
+async fn touched(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<Option<i64>> {
     let sql =
         "UPDATE logged_models SET updated_at_us = $1 WHERE model_id = $2 AND lifecycle = 'active' RETURNING position";
     let found = tx.fetch_optional::<(i64,)>(sql, values![micros(now), id]).await?;
-    Ok(found.ok_or_else(|| missing(id))?.0)
+    Ok(found.map(|(position,)| position))
 }
 
 async fn write_tags(tx: &mut Tx<'_>, position: i64, tags: &[KeyValue]) -> Result<()> {
@@ -257,6 +266,31 @@ async fn write_tags(tx: &mut Tx<'_>, position: i64, tags: &[KeyValue]) -> Result
         tx.execute(sql, values![position, &tag.key, &tag.value]).await?;
     }
     Ok(())
+}
+
+/// Writes into a logged model's tag which version was made of it, as MLflow's server does; its pages read the tag. A logged model that is gone has none.
+pub(super) async fn note_version(
+    tx: &mut Tx<'_>,
+    id: &str,
+    (name, version): (&str, u32),
+    now: Timestamp,
+) -> Result<()> {
+    let Some(position) = touched(tx, id, now).await? else {
+        return Ok(());
+    };
+    let sql = "SELECT value FROM logged_model_tags WHERE model = $1 AND key = $2";
+    let before = tx
+        .fetch_optional::<(String,)>(sql, values![position, VERSIONS_TAG])
+        .await?;
+    // Anybody may have written anything there.
+    let before = before.and_then(|(text,)| serde_json::from_str::<Vec<serde_json::Value>>(&text).ok());
+    let mut versions = before.unwrap_or_default();
+    versions.push(json!({"name": name, "version": version}));
+    let tag = KeyValue {
+        key: VERSIONS_TAG.to_owned(),
+        value: serde_json::Value::Array(versions).to_string(),
+    };
+    write_tags(tx, position, &[tag]).await
 }
 
 async fn write_params(tx: &mut Tx<'_>, (id, position): (&str, i64), params: &[KeyValue]) -> Result<()> {

@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use super::database::{SqlStore, count, micros};
 use super::registered::RegisteredModelStore;
 use super::sql_artifacts::PATHS_LOCK;
-use super::sql_imports;
 use super::sql_retention::ADDRESS;
+use super::sql_webhooks::tell;
 use super::statement::{Tx, Value, values};
+use super::{sql_imports, sql_logged_models};
 use crate::error::Result;
 use crate::service::registered::{
     ModelSearch, NewVersion, Others, Refusal, RegisteredModel, RegisteredVersion, Stage, VersionSearch,
 };
 use crate::service::tracking::KeyValue;
+use crate::service::webhooks::{Made, RegistryEvent};
 
 #[async_trait]
 impl RegisteredModelStore for SqlStore {
@@ -24,8 +26,8 @@ impl RegisteredModelStore for SqlStore {
         tags: &[KeyValue],
         now: Timestamp,
     ) -> Result<()> {
-        let (name, tags) = (name.to_owned(), tags.to_vec());
-        let model = values![&name, micros(now), description];
+        let (name, description, tags) = (name.to_owned(), description.to_owned(), tags.to_vec());
+        let model = values![&name, micros(now), &description];
         self.write(move |mut tx| {
             Box::pin(async move {
                 let sql = "INSERT INTO models (name, created_at_us, updated_at_us, description) VALUES ($1, $2, $2, $3)
@@ -33,13 +35,16 @@ impl RegisteredModelStore for SqlStore {
                 if tx.execute(sql, model).await? == 0 {
                     return Err(Refusal::ModelExists(name).into());
                 }
+                let created = RegistryEvent::model_created(&name, &description, &tags);
                 for tag in tags {
                     put_model_tag(&mut tx, &name, tag).await?;
                 }
-                Ok(())
+                tell(&mut tx, &created, now).await
             })
         })
-        .await
+        .await?;
+        self.bell.notify_one();
+        Ok(())
     }
 
     async fn registered_model(&self, name: &str) -> Result<RegisteredModel> {
@@ -84,22 +89,29 @@ impl RegisteredModelStore for SqlStore {
         self.change_model(name, sql, values![name, key]).await
     }
 
-    async fn set_alias(&self, name: &str, alias: &str, version: u32) -> Result<()> {
+    async fn set_alias(&self, name: &str, alias: &str, version: u32, now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO model_aliases (model, version, alias) VALUES ($1, $2, $3)
                    ON CONFLICT (model, alias) DO UPDATE SET version = excluded.version";
-        self.change_of_version(name, version, sql, values![name, version, alias])
+        let event = RegistryEvent::alias_set(name, alias, version);
+        let of = Of::Version(version);
+        self.change_and_tell(of, sql, values![name, version, alias], event, now)
             .await
     }
 
-    async fn delete_alias(&self, name: &str, alias: &str) -> Result<()> {
+    async fn delete_alias(&self, name: &str, alias: &str, now: Timestamp) -> Result<()> {
         let sql = "DELETE FROM model_aliases WHERE model = $1 AND alias = $2";
-        self.change_model(name, sql, values![name, alias]).await
+        let event = RegistryEvent::alias_deleted(name, alias);
+        self.change_and_tell(Of::Model, sql, values![name, alias], event, now)
+            .await
     }
 
     async fn add_version(&self, name: &str, new: &NewVersion, location: &str, now: Timestamp) -> Result<u32> {
         let (name, new, location) = (name.to_owned(), new.clone(), location.to_owned());
-        self.write(move |mut tx| Box::pin(async move { add(&mut tx, name, new, location, now).await }))
-            .await
+        let version = self
+            .write(move |mut tx| Box::pin(async move { add(&mut tx, name, new, location, now).await }))
+            .await?;
+        self.bell.notify_one();
+        Ok(version)
     }
 
     async fn registered_version(&self, name: &str, version: u32) -> Result<RegisteredVersion> {
@@ -150,16 +162,19 @@ impl RegisteredModelStore for SqlStore {
         self.select_registered_versions(search).await
     }
 
-    async fn set_version_tag(&self, name: &str, version: u32, tag: &KeyValue) -> Result<()> {
+    async fn set_version_tag(&self, name: &str, version: u32, tag: &KeyValue, now: Timestamp) -> Result<()> {
         let sql = "INSERT INTO model_version_tags (model, version, key, value) VALUES ($1, $2, $3, $4)
                    ON CONFLICT (model, version, key) DO UPDATE SET value = excluded.value";
-        self.change_of_version(name, version, sql, values![name, version, &tag.key, &tag.value])
+        let event = RegistryEvent::version_tag_set(name, version, tag);
+        let values = values![name, version, &tag.key, &tag.value];
+        self.change_and_tell(Of::Version(version), sql, values, event, now)
             .await
     }
 
-    async fn delete_version_tag(&self, name: &str, version: u32, key: &str) -> Result<()> {
+    async fn delete_version_tag(&self, name: &str, version: u32, key: &str, now: Timestamp) -> Result<()> {
         let sql = "DELETE FROM model_version_tags WHERE model = $1 AND version = $2 AND key = $3";
-        self.change_of_version(name, version, sql, values![name, version, key])
+        let event = RegistryEvent::version_tag_deleted(name, version, key);
+        self.change_and_tell(Of::Version(version), sql, values![name, version, key], event, now)
             .await
     }
 }
@@ -178,6 +193,32 @@ impl SqlStore {
         .await
     }
 
+    /// Runs a statement that changes something of a model or a version, which must be there, and tells the event if it did.
+    async fn change_and_tell(
+        &self,
+        of: Of,
+        sql: &'static str,
+        values: Vec<Value>,
+        event: RegistryEvent,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.write(move |mut tx| {
+            Box::pin(async move {
+                match of {
+                    Of::Model => lock_model(&mut tx, &event.model).await?,
+                    Of::Version(version) => lock_version(&mut tx, &event.model, version).await?,
+                }
+                match tx.execute(sql, values).await? {
+                    0 => Ok(()),
+                    _ => tell(&mut tx, &event, now).await,
+                }
+            })
+        })
+        .await?;
+        self.bell.notify_one();
+        Ok(())
+    }
+
     /// Runs a statement that changes something of a version, which must be there.
     async fn change_of_version(&self, name: &str, version: u32, sql: &'static str, values: Vec<Value>) -> Result<()> {
         let name = name.to_owned();
@@ -190,6 +231,13 @@ impl SqlStore {
         })
         .await
     }
+}
+
+/// What an event is of.
+#[derive(Clone, Copy)]
+enum Of {
+    Model,
+    Version(u32),
 }
 
 /// The next number under a model's name. Nobody ever gets it again, unless the transaction fails.
@@ -231,7 +279,7 @@ pub(super) async fn lock_version(tx: &mut Tx<'_>, name: &str, version: u32) -> R
     }
 }
 
-async fn touch_model(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Result<()> {
+pub(super) async fn touch_model(tx: &mut Tx<'_>, name: &str, now: Timestamp) -> Result<()> {
     let sql = "UPDATE models SET updated_at_us = $2 WHERE name = $1";
     tx.execute(sql, values![name, micros(now)]).await?;
     Ok(())
@@ -272,19 +320,29 @@ async fn add(tx: &mut Tx<'_>, name: String, new: NewVersion, location: String, n
     let values = values![
         &name,
         version,
-        new.run_id,
+        &new.run_id,
         micros(now),
-        new.user_id,
-        new.description,
-        new.source,
+        &new.user_id,
+        &new.description,
+        &new.source,
         location,
-        new.run_link,
-        new.model_id,
+        &new.run_link,
+        &new.model_id,
     ];
     tx.execute(sql, values).await?;
+    let made = Made {
+        source: &new.source,
+        run_id: &new.run_id,
+        tags: &new.tags,
+        description: &new.description,
+    };
+    tell(tx, &RegistryEvent::version_created(&name, version, &made), now).await?;
     for tag in new.tags {
         let sql = "INSERT INTO model_version_tags (model, version, key, value) VALUES ($1, $2, $3, $4)";
         tx.execute(sql, values![&name, version, tag.key, tag.value]).await?;
+    }
+    if !new.model_id.is_empty() {
+        sql_logged_models::note_version(tx, &new.model_id, (&name, version), now).await?;
     }
     if let Some(import) = &new.import {
         sql_imports::ask(tx, &name, version, import, now).await?;

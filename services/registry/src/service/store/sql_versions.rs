@@ -7,13 +7,15 @@ use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, count, digest as stored_digest, micros, page_of, timestamp};
 use super::sql_imports;
-use super::sql_registered::{lock_versions, next_version};
+use super::sql_registered::{lock_versions, next_version, touch_model};
+use super::sql_webhooks::tell;
 use super::statement::values;
 use super::versions::VersionStore;
 use super::{Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::service::gate::GateDecision;
 use crate::service::models::{FinishedVersion, Origin, VersionRecord, VersionStatus};
+use crate::service::webhooks::{Made, RegistryEvent};
 
 const COLUMNS: &str = "model, version, status, \
                        CASE WHEN made_by_run <> '' THEN made_by_run ELSE run_id END, artifact_digest, \
@@ -55,20 +57,32 @@ impl VersionStore for SqlStore {
                         return version_number(version);
                     }
                     let sql = "INSERT INTO models (name, created_at_us, updated_at_us) VALUES ($1, $2, $2)
-                               ON CONFLICT (name) DO UPDATE SET updated_at_us = excluded.updated_at_us";
-                    tx.execute(sql, values![&name, micros(now)]).await?;
+                               ON CONFLICT DO NOTHING";
+                    if tx.execute(sql, values![&name, micros(now)]).await? == 1 {
+                        tell(&mut tx, &RegistryEvent::model_created(&name, "", &[]), now).await?;
+                    } else {
+                        touch_model(&mut tx, &name, now).await?;
+                    }
                     let version = next_version(&mut tx, &name).await?;
                     // The key of the folder that its artefact will lie in.
                     let source = format!("mlflow-artifacts:/models/{name}/{version}");
                     let sql = "INSERT INTO model_versions (model, version, status, run_id, created_at_us, created_by,
                                                            origin, updated_at_us, source, location)
                                VALUES ($1, $2, 'pending', $3, $4, $5, 'training', $4, $6, $6)";
-                    tx.execute(sql, values![name, version, run, micros(now), by, source])
+                    tx.execute(sql, values![&name, version, &run, micros(now), by, &source])
                         .await?;
+                    let made = Made {
+                        source: &source,
+                        run_id: &run,
+                        tags: &[],
+                        description: "",
+                    };
+                    tell(&mut tx, &RegistryEvent::version_created(&name, version, &made), now).await?;
                     Ok(ModelVersion(version))
                 })
             })
             .await?;
+        self.bell.notify_one();
         self.version(model, version).await
     }
 

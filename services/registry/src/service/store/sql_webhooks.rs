@@ -1,11 +1,13 @@
 //! Webhooks and how far they have been told in SQL. Their deliveries are in [`super::sql_deliveries`].
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdfast_domain::{Generation, ModelName};
 use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
+use tokio::sync::Notify;
 
 use super::database::{SqlStore, micros, page_of, timestamp};
 use super::statement::{Tx, values};
@@ -13,31 +15,50 @@ use super::webhooks::WebhookStore;
 use super::{Page, PageRequest, sql_deliveries};
 use crate::error::{Error, Result};
 use crate::service::webhooks::{
-    Backlog, ClaimRules, Claimed, Delivery, Heads, NewDelivery, Settled, SigningSecret, Webhook, WebhookChange,
+    Backlog, ClaimRules, Claimed, Delivery, Heads, NewDelivery, RegistryEvent, Settled, SigningSecret, Subscription,
+    Webhook, WebhookChange,
 };
 
 /// Most webhooks there can be. They are made by people, and each is looked at whenever a champion moves.
 const MOST_WEBHOOKS: i64 = 100;
-const COLUMNS: &str = "position, webhook_id, url, model, enabled, description, created_at_us, updated_at_us, secret";
+const COLUMNS: &str =
+    "position, webhook_id, url, model, enabled, description, created_at_us, updated_at_us, secret, name, events";
 
-type WebhookRow = (i64, String, String, String, i64, String, i64, i64, String);
+type WebhookRow = (
+    i64,
+    String,
+    String,
+    String,
+    i64,
+    String,
+    i64,
+    i64,
+    String,
+    String,
+    String,
+);
 
 #[async_trait]
 impl WebhookStore for SqlStore {
-    async fn create_webhook(&self, webhook: &Webhook, secret: &SigningSecret, heads: &Heads) -> Result<()> {
-        let (webhook, secret, heads) = (webhook.clone(), secret.expose(), heads.clone());
+    fn bell(&self) -> Arc<Notify> {
+        self.bell.clone()
+    }
+
+    async fn create_webhook(&self, webhook: &Webhook, secret: Option<&SigningSecret>, heads: &Heads) -> Result<()> {
+        let secret = secret.map(SigningSecret::expose).unwrap_or_default();
+        let (webhook, heads) = (webhook.clone(), heads.clone());
         self.write(move |mut tx| Box::pin(async move { create(&mut tx, &webhook, secret, &heads).await }))
             .await
     }
 
-    async fn webhook(&self, webhook_id: &str) -> Result<(Webhook, SigningSecret)> {
+    async fn webhook(&self, webhook_id: &str) -> Result<(Webhook, Option<SigningSecret>)> {
         let sql = format!("SELECT {COLUMNS} FROM webhooks WHERE webhook_id = $1");
         let row = self
             .readers
             .fetch_optional::<WebhookRow>(AssertSqlSafe(sql), values![webhook_id])
             .await?;
         let row = row.ok_or_else(|| Error::NoSuchWebhook(webhook_id.to_owned()))?;
-        let secret = secret_of(&row.8)?;
+        let secret = secret_of(&row.8, &row.10)?;
         Ok((webhook_of(row)?.1, secret))
     }
 
@@ -166,8 +187,10 @@ async fn create(tx: &mut Tx<'_>, webhook: &Webhook, secret: String, heads: &Head
         return Err(Error::TooManyWebhooks(count));
     }
     let sql =
-        "INSERT INTO webhooks (webhook_id, url, model, enabled, description, created_at_us, updated_at_us, secret)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        "INSERT INTO webhooks (webhook_id, url, model, enabled, description, created_at_us, updated_at_us, secret,
+                                     name, events)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let (name, events) = subscription_text(webhook.subscription.as_ref());
     let values = values![
         &webhook.webhook_id,
         &webhook.url,
@@ -177,6 +200,8 @@ async fn create(tx: &mut Tx<'_>, webhook: &Webhook, secret: String, heads: &Head
         micros(webhook.created_at),
         micros(webhook.updated_at),
         secret,
+        name,
+        events,
     ];
     tx.execute(sql, values).await?;
     for (model, head) in heads.iter().filter(|(model, _)| webhook.covers(model)) {
@@ -199,9 +224,15 @@ async fn update(
     webhook.model = change.model.unwrap_or(webhook.model);
     webhook.enabled = change.enabled.unwrap_or(webhook.enabled);
     webhook.description = change.description.unwrap_or(webhook.description);
+    if let Some(subscription) = &mut webhook.subscription {
+        subscription.name = change.name.unwrap_or(std::mem::take(&mut subscription.name));
+        subscription.events = change.events.unwrap_or(std::mem::take(&mut subscription.events));
+    }
     webhook.updated_at = now;
-    let sql = "UPDATE webhooks SET url = $2, model = $3, enabled = $4, description = $5, updated_at_us = $6
+    let sql = "UPDATE webhooks SET url = $2, model = $3, enabled = $4, description = $5, updated_at_us = $6, name = $7,
+                   events = $8
                WHERE webhook_id = $1";
+    let (name, events) = subscription_text(webhook.subscription.as_ref());
     let values = values![
         webhook_id,
         &webhook.url,
@@ -209,8 +240,15 @@ async fn update(
         i64::from(webhook.enabled),
         &webhook.description,
         micros(now),
+        name,
+        events,
     ];
     tx.execute(sql, values).await?;
+    if let Some(secret) = change.secret {
+        let sql = "UPDATE webhooks SET secret = $2 WHERE webhook_id = $1 AND events <> ''";
+        let secret = secret.as_ref().map(SigningSecret::expose).unwrap_or_default();
+        tx.execute(sql, values![webhook_id, secret]).await?;
+    }
     let told = |webhook: &Webhook, model: &ModelName| webhook.enabled && webhook.covers(model);
     for (model, head) in heads {
         if told(&webhook, model) && !told(&before, model) {
@@ -253,6 +291,23 @@ async fn move_cursor(tx: &mut Tx<'_>, webhook_id: &str, model: &ModelName, to: G
     Ok(())
 }
 
+/// Adds a delivery of an event to every webhook that is told of it.
+pub(super) async fn tell(tx: &mut Tx<'_>, event: &RegistryEvent, now: Timestamp) -> Result<()> {
+    // In one order, so that two changes never wait for each other.
+    let sql = "SELECT webhook_id, events FROM webhooks WHERE enabled = 1 AND events <> '' ORDER BY webhook_id";
+    for (webhook_id, events) in tx.fetch_all::<(String, String)>(sql, values![]).await? {
+        if events.split_ascii_whitespace().any(|told| told == event.kind.as_str()) {
+            lock(tx, &webhook_id).await?;
+            sql_deliveries::add_event(tx, &webhook_id, event, now).await?;
+        }
+    }
+    Ok(())
+}
+
+fn subscription_text(subscription: Option<&Subscription>) -> (String, String) {
+    subscription.map_or_else(Default::default, |told| (told.name.clone(), told.events_text()))
+}
+
 fn model_text(model: Option<&ModelName>) -> &str {
     model.map_or("", ModelName::as_str)
 }
@@ -262,12 +317,17 @@ pub(super) fn generation_of(stored: i64) -> Result<Generation> {
     Ok(Generation(number))
 }
 
-pub(super) fn secret_of(stored: &str) -> Result<SigningSecret> {
-    SigningSecret::parse(stored).map_err(|_| Error::Corrupt("secret of a webhook".into()))
+/// The secret of a webhook that is told of `events`; of champions when there are none.
+pub(super) fn secret_of(stored: &str, events: &str) -> Result<Option<SigningSecret>> {
+    let secret = match events {
+        "" => SigningSecret::parse(stored).map(Some),
+        _ => SigningSecret::of_text(stored),
+    };
+    secret.map_err(|_| Error::Corrupt("secret of a webhook".into()))
 }
 
 fn webhook_of(row: WebhookRow) -> Result<(i64, Webhook)> {
-    let (position, webhook_id, url, model, enabled, description, created_at, updated_at, _secret) = row;
+    let (position, webhook_id, url, model, enabled, description, created_at, updated_at, _secret, name, events) = row;
     let model = match model.as_str() {
         "" => None,
         name => Some(
@@ -283,6 +343,7 @@ fn webhook_of(row: WebhookRow) -> Result<(i64, Webhook)> {
         description,
         created_at: timestamp(created_at)?,
         updated_at: timestamp(updated_at)?,
+        subscription: Subscription::stored(name, &events)?,
     };
     Ok((position, webhook))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use holdfast_domain::{Generation, ModelName};
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::{Page, PageRequest};
 use crate::error::Result;
@@ -17,10 +19,12 @@ use crate::service::webhooks::{
 /// durable on return. A webhook that is missing is [`Error::NoSuchWebhook`](crate::Error::NoSuchWebhook).
 #[async_trait]
 pub trait WebhookStore: Send + Sync + Debug {
+    /// Rung when a change of the registered models has added deliveries.
+    fn bell(&self) -> Arc<Notify>;
     /// Adds one that is told what comes after `heads`, unless there are too many.
-    async fn create_webhook(&self, webhook: &Webhook, secret: &SigningSecret, heads: &Heads) -> Result<()>;
+    async fn create_webhook(&self, webhook: &Webhook, secret: Option<&SigningSecret>, heads: &Heads) -> Result<()>;
     /// One, with its secret.
-    async fn webhook(&self, webhook_id: &str) -> Result<(Webhook, SigningSecret)>;
+    async fn webhook(&self, webhook_id: &str) -> Result<(Webhook, Option<SigningSecret>)>;
     /// A page, newest first.
     async fn webhooks(&self, page: &PageRequest) -> Result<Page<Webhook>>;
     /// All that are enabled, in no order.

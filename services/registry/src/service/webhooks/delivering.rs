@@ -75,7 +75,8 @@ impl Webhooks {
     async fn deliver(&self, claimed: Claimed) {
         let message = Message {
             url: &claimed.url,
-            secret: &claimed.secret,
+            convention: claimed.convention,
+            secret: claimed.secret.as_ref(),
             delivery_id: &claimed.delivery_id,
             body: &claimed.body,
         };

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::{Builder, Uuid};
 
-use super::{EventKind, NewDelivery};
-use crate::error::{Error, Result};
+use super::registry_event::{self, RegistryEvent};
+use super::{EventKind, NewDelivery, Webhook};
+use crate::error::{Error, Result, Violation};
 
 #[derive(Serialize)]
 struct Event<D> {
@@ -43,11 +44,21 @@ struct Tested<'e> {
 /// What a webhook is told about an entry of the champion log. Its id follows from both, so that whoever finds the entry again,
 /// after a restart or beside another registry, makes the same delivery.
 pub(super) fn champion_changed(
-    webhook_id: &str,
+    webhook: &Webhook,
     stored: &StoredEntry,
     previous: Option<ModelVersion>,
 ) -> Result<NewDelivery> {
     let entry = &stored.entry;
+    let delivery_id = delivery_id(&webhook.webhook_id, stored);
+    if webhook.subscription.is_some() {
+        let event = RegistryEvent::champion(entry.model.as_str(), entry.version);
+        return Ok(NewDelivery {
+            delivery_id,
+            event: event.kind,
+            generation: entry.generation,
+            body: event.body(entry.at),
+        });
+    }
     let (kind, evaluation, run_id) = match &entry.reason {
         ChampionReason::Promotion {
             evaluation_digest,
@@ -73,18 +84,35 @@ pub(super) fn champion_changed(
         entry_sha256: stored.digest,
     };
     Ok(NewDelivery {
-        delivery_id: delivery_id(webhook_id, stored),
+        delivery_id,
+        event: EventKind::ChampionChanged,
         generation: entry.generation,
         body: encoded(EventKind::ChampionChanged, entry.at, data)?,
     })
 }
 
-/// What a webhook is told to test it.
-pub(super) fn tested(webhook_id: &str, now: Timestamp) -> Result<NewDelivery> {
+/// What a webhook is told to test it: that it is tested, or an example of an event, the first of its own when none is named.
+pub(super) fn tested(webhook: &Webhook, event: &str, now: Timestamp) -> Result<NewDelivery> {
+    let body = match (&webhook.subscription, event) {
+        (None, "") => {
+            let webhook_id = &webhook.webhook_id;
+            encoded(EventKind::Test, now, Tested { webhook_id })?
+        }
+        (None, _) => {
+            let rule = "must be empty: the webhook is told of champions";
+            return Err(Violation::new("event", "champions", rule).into());
+        }
+        (Some(subscription), "") => {
+            let first = subscription.events.first().copied().unwrap_or(EventKind::ModelCreated);
+            RegistryEvent::example(first).body(now)
+        }
+        (Some(_), named) => RegistryEvent::example(registry_event::event("event", named)?).body(now),
+    };
     Ok(NewDelivery {
         delivery_id: Uuid::now_v7().to_string(),
+        event: EventKind::Test,
         generation: Generation(0),
-        body: encoded(EventKind::Test, now, Tested { webhook_id })?,
+        body,
     })
 }
 

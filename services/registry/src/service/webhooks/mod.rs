@@ -1,9 +1,12 @@
-//! Webhooks: addresses that are told when a champion changes.
+//! Webhooks: addresses that are told when a champion changes, or of events of registered models.
 //!
 //! The champion log in the blob store is the record of what happened. The database holds, for each webhook and model, up to which
 //! generation there are deliveries ([`noticing`]); so no change is lost while no registry runs, or when one dies. Deliveries are
 //! claimed for a while, attempted and settled ([`delivering`]): a registry that dies in between leaves a claim that runs out, and
 //! the delivery is made again under the same id. Receivers get everything at least once and drop repeats by id.
+//!
+//! Events of registered models ([`registry_event`]) are deliveries from the beginning: the transaction that makes the change adds
+//! them.
 //!
 //! Not guaranteed: order between models, and order beyond a delivery that was given up.
 
@@ -11,6 +14,7 @@ mod address;
 mod delivering;
 mod event;
 mod noticing;
+mod registry_event;
 mod sender;
 mod signing;
 
@@ -31,12 +35,13 @@ use crate::metrics::{AttemptLabels, Metrics};
 use crate::settings::WebhookSettings;
 
 pub use address::AddressRules;
+pub use registry_event::{Made, RegistryEvent, Subscription, events};
 pub use sender::Sender;
 use sender::{Attempted, Message};
 pub use signing::SigningSecret;
 
 /// Longest description, in characters.
-const LONGEST_DESCRIPTION: usize = 500;
+const LONGEST_DESCRIPTION: usize = 1_000;
 
 /// An address and what it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +60,39 @@ pub struct Webhook {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// What it is told of instead of champions.
+    pub subscription: Option<Subscription>,
 }
 
 impl Webhook {
-    /// Whether changes of this model are told.
-    pub fn covers(&self, model: &ModelName) -> bool {
-        self.model.as_ref().is_none_or(|only| only == model)
+    /// Whether changes of any champion are told.
+    pub fn follows_champions(&self) -> bool {
+        // To MLflow's users a new champion is an alias that was pointed at a version.
+        let told = |subscription: &Subscription| subscription.has(EventKind::AliasSet);
+        self.subscription.as_ref().is_none_or(told)
     }
+
+    /// Whether changes of this model's champion are told.
+    pub fn covers(&self, model: &ModelName) -> bool {
+        self.follows_champions() && self.model.as_ref().is_none_or(|only| only == model)
+    }
+
+    /// How its deliveries are signed.
+    pub fn convention(&self) -> Convention {
+        match self.subscription {
+            None => Convention::StandardWebhooks,
+            Some(_) => Convention::Mlflow,
+        }
+    }
+}
+
+/// Whose headers a delivery carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Convention {
+    /// Those of <https://www.standardwebhooks.com>.
+    StandardWebhooks,
+    /// Those of MLflow's server.
+    Mlflow,
 }
 
 /// What a caller wants to add.
@@ -73,8 +104,14 @@ pub struct NewWebhook {
     pub model: Option<ModelName>,
     /// What it is for, in words.
     pub description: String,
-    /// "whsec_" and Base64; empty for one that is made.
+    /// "whsec_" and Base64, empty for one that is made; with events any text, empty for no signature.
     pub secret: String,
+    /// Its name, where there are events.
+    pub name: String,
+    /// The events it is told of instead of champions, of [`EventKind::OF_REGISTRY`].
+    pub events: Vec<EventKind>,
+    /// Whether it is told anything.
+    pub enabled: bool,
 }
 
 /// What a caller wants to change; what is `None` stays.
@@ -88,6 +125,12 @@ pub struct WebhookChange {
     pub enabled: Option<bool>,
     /// What it is for, in words.
     pub description: Option<String>,
+    /// Its name; only where there are events.
+    pub name: Option<String>,
+    /// The events; only where there are some.
+    pub events: Option<Vec<EventKind>>,
+    /// What deliveries are signed with, if with anything; only where there are events.
+    pub secret: Option<Option<SigningSecret>>,
 }
 
 /// Where champion logs end: model and newest generation.
@@ -100,17 +143,59 @@ pub enum EventKind {
     ChampionChanged,
     /// Somebody tests the webhook.
     Test,
+    /// A model was created.
+    ModelCreated,
+    /// A version was created.
+    VersionCreated,
+    /// A tag of a version was set.
+    VersionTagSet,
+    /// A tag of a version was removed.
+    VersionTagDeleted,
+    /// An alias was pointed at a version, or a version became champion.
+    AliasSet,
+    /// An alias was removed.
+    AliasDeleted,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::ChampionChanged, Self::Test];
+    pub const ALL: [Self; 8] = [
+        Self::ChampionChanged,
+        Self::Test,
+        Self::ModelCreated,
+        Self::VersionCreated,
+        Self::VersionTagSet,
+        Self::VersionTagDeleted,
+        Self::AliasSet,
+        Self::AliasDeleted,
+    ];
+
+    /// Those of registered models.
+    pub const OF_REGISTRY: [Self; 6] = [
+        Self::ModelCreated,
+        Self::VersionCreated,
+        Self::VersionTagSet,
+        Self::VersionTagDeleted,
+        Self::AliasSet,
+        Self::AliasDeleted,
+    ];
+
+    /// One of those of registered models, by its name.
+    pub fn of_registry(name: &str) -> Option<Self> {
+        Self::OF_REGISTRY.into_iter().find(|event| event.as_str() == name)
+    }
 
     /// As receivers and the database know it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChampionChanged => "champion.changed",
             Self::Test => "webhook.test",
+            Self::ModelCreated => "registered_model.created",
+            Self::VersionCreated => "model_version.created",
+            Self::VersionTagSet => "model_version_tag.set",
+            Self::VersionTagDeleted => "model_version_tag.deleted",
+            Self::AliasSet => "model_version_alias.created",
+            Self::AliasDeleted => "model_version_alias.deleted",
         }
     }
 }
@@ -151,7 +236,7 @@ pub struct Delivery {
     pub event: EventKind,
     /// The model; empty for a test.
     pub model: String,
-    /// Generation of its champion; 0 for a test.
+    /// Generation of its champion; 0 where it is not about one.
     pub generation: Generation,
     /// State.
     pub state: DeliveryState,
@@ -174,6 +259,8 @@ pub struct Delivery {
 pub struct NewDelivery {
     /// Its id.
     pub delivery_id: String,
+    /// What happened.
+    pub event: EventKind,
     /// Generation of the champion; 0 for a test.
     pub generation: Generation,
     /// The event as JSON.
@@ -204,8 +291,10 @@ pub struct Claimed {
     pub claim: String,
     /// Where to.
     pub url: String,
-    /// Signed with.
-    pub secret: SigningSecret,
+    /// Whose headers it carries.
+    pub convention: Convention,
+    /// Signed with; not signed without.
+    pub secret: Option<SigningSecret>,
     /// The event as JSON.
     pub body: String,
     /// How often it was tried, this attempt among them.
@@ -262,13 +351,13 @@ impl Webhooks {
     ) -> Self {
         let deadline = Duration::from_millis(settings.attempt_timeout_ms);
         Self {
-            store,
             blobs,
             clock,
             sender: Sender::new(settings.address_rules(), deadline, settings.ca_file.clone()),
             settings: Arc::new(settings),
             metrics,
-            due: Arc::default(),
+            due: store.bell(),
+            store,
         }
     }
 
@@ -279,29 +368,32 @@ impl Webhooks {
         shutdown.spawn("webhook delivering", self.clone().deliver_all(shutdown.clone()));
     }
 
-    /// Adds one; it is told changes from now on. Answers its secret too, which nothing else does.
+    /// Adds one; it is told changes from now on. Answers its secret too, if it has one, which nothing else does.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid), [`Error::TooManyWebhooks`](crate::Error::TooManyWebhooks); the stores'.
-    pub async fn create(&self, new: NewWebhook) -> Result<(Webhook, SigningSecret)> {
+    pub async fn create(&self, new: NewWebhook) -> Result<(Webhook, Option<SigningSecret>)> {
         let url = self.sender.rules().parse(&new.url)?;
         check_description(&new.description)?;
-        let secret = match new.secret.as_str() {
-            "" => SigningSecret::generate()?,
-            text => SigningSecret::parse(text)?,
+        let subscription = subscription(&new)?;
+        let secret = match (&subscription, new.secret.as_str()) {
+            (None, "") => Some(SigningSecret::generate()?),
+            (None, text) => Some(SigningSecret::parse(text)?),
+            (Some(_), text) => SigningSecret::of_text(text)?,
         };
         let now = self.now();
         let webhook = Webhook {
             webhook_id: Uuid::now_v7().to_string(),
             url: url.to_string(),
             model: new.model,
-            enabled: true,
+            enabled: new.enabled,
             description: new.description,
             created_at: now,
             updated_at: now,
+            subscription,
         };
         let heads = self.heads(webhook.model.as_ref()).await?;
-        self.store.create_webhook(&webhook, &secret, &heads).await?;
+        self.store.create_webhook(&webhook, secret.as_ref(), &heads).await?;
         tracing::info!(webhook = webhook.webhook_id, "webhook created");
         Ok((webhook, secret))
     }
@@ -334,8 +426,9 @@ impl Webhooks {
         if let Some(description) = &change.description {
             check_description(description)?;
         }
+        self.check(webhook_id, &change).await?;
         // Whether any are needed is known only within the transaction.
-        let heads = if change.enabled == Some(true) || change.model.is_some() {
+        let heads = if change.enabled == Some(true) || change.model.is_some() || change.events.is_some() {
             self.heads(None).await?
         } else {
             Heads::new()
@@ -361,14 +454,16 @@ impl Webhooks {
     /// wait no longer.
     ///
     /// # Errors
+    /// [`Error::Invalid`](crate::Error::Invalid) for an event it cannot be told of,
     /// [`Error::NoSuchWebhook`](crate::Error::NoSuchWebhook); the store's. A failed attempt is an answer.
-    pub async fn test(&self, webhook_id: &str) -> Result<Delivery> {
+    pub async fn test(&self, webhook_id: &str, event: &str) -> Result<Delivery> {
         let (webhook, secret) = self.store.webhook(webhook_id).await?;
         let now = self.now();
-        let test = event::tested(webhook_id, now)?;
+        let test = event::tested(&webhook, event, now)?;
         let message = Message {
             url: &webhook.url,
-            secret: &secret,
+            convention: webhook.convention(),
+            secret: secret.as_ref(),
             delivery_id: &test.delivery_id,
             body: &test.body,
         };
@@ -412,6 +507,35 @@ impl Webhooks {
         self.store.deliveries(webhook_id, page).await
     }
 
+    /// Checks what only webhooks with events have, and those of champions.
+    async fn check(&self, webhook_id: &str, change: &WebhookChange) -> Result<()> {
+        let of_events = [
+            ("name", change.name.is_some()),
+            ("events", change.events.is_some()),
+            ("secret", change.secret.is_some()),
+        ];
+        let given = of_events.iter().find(|(_, given)| *given).map(|(field, _)| *field);
+        if given.is_none() && change.model.is_none() {
+            return Ok(());
+        }
+        // What it is never changes: it may be looked at before the transaction.
+        let told_of_events = self.store.webhook(webhook_id).await?.0.subscription.is_some();
+        if let (Some(field), false) = (given, told_of_events) {
+            let rule = "can be changed only of a webhook with events: make another one";
+            return Err(Violation::new(field, "champions", rule).into());
+        }
+        if change.model.as_ref().is_some_and(Option::is_some) && told_of_events {
+            return Err(Violation::new("model", "events", "must be empty where there are events").into());
+        }
+        if let Some(name) = &change.name {
+            registry_event::check_name(name)?;
+        }
+        if change.events.as_ref().is_some_and(Vec::is_empty) {
+            return Err(Violation::new("events", "required", "must name at least one event").into());
+        }
+        Ok(())
+    }
+
     /// The time as the database holds it, so that what is answered now is what is answered later.
     fn now(&self) -> Timestamp {
         let now = self.clock.now();
@@ -428,9 +552,27 @@ impl Webhooks {
     }
 }
 
+fn subscription(new: &NewWebhook) -> Result<Option<Subscription>> {
+    if new.events.is_empty() {
+        return if new.name.is_empty() {
+            Ok(None)
+        } else {
+            Err(Violation::new("name", "champions", "must be empty where there are no events").into())
+        };
+    }
+    if new.model.is_some() {
+        return Err(Violation::new("model", "events", "must be empty where there are events").into());
+    }
+    registry_event::check_name(&new.name)?;
+    Ok(Some(Subscription {
+        name: new.name.clone(),
+        events: new.events.clone(),
+    }))
+}
+
 fn check_description(description: &str) -> Result<()> {
     if description.chars().count() > LONGEST_DESCRIPTION {
-        return Err(Violation::new("description", "length", "must have at most 500 characters").into());
+        return Err(Violation::new("description", "length", "must have at most 1,000 characters").into());
     }
     Ok(())
 }

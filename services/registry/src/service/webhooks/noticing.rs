@@ -48,7 +48,8 @@ impl Webhooks {
     /// # Errors
     /// The stores'.
     pub async fn notice(&self) -> Result<u64> {
-        let webhooks = self.store.enabled_webhooks().await?;
+        let mut webhooks = self.store.enabled_webhooks().await?;
+        webhooks.retain(Webhook::follows_champions);
         if webhooks.is_empty() {
             return Ok(0);
         }
@@ -104,7 +105,7 @@ impl Webhooks {
                 let new = with_previous
                     .iter()
                     .filter(|(stored, _)| stored.entry.generation > after)
-                    .map(|(stored, previous)| event::champion_changed(&webhook.webhook_id, stored, *previous))
+                    .map(|(stored, previous)| event::champion_changed(webhook, stored, *previous))
                     .collect::<Result<Vec<_>>>()?;
                 if !new.is_empty() {
                     let now = self.clock.now();

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::Convention;
 use super::address::{AddressRules, literal, reach, refusal};
 use super::signing::SigningSecret;
 use crate::metrics::AttemptOutcome;
@@ -49,7 +50,9 @@ pub struct Sender {
 #[derive(Debug)]
 pub(super) struct Message<'m> {
     pub(super) url: &'m str,
-    pub(super) secret: &'m SigningSecret,
+    pub(super) convention: Convention,
+    /// Signed with; not signed without.
+    pub(super) secret: Option<&'m SigningSecret>,
     pub(super) delivery_id: &'m str,
     pub(super) body: &'m str,
 }
@@ -221,18 +224,25 @@ async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Attempted> {
 
 fn request(url: &Url, message: &Message<'_>, now: Timestamp) -> crate::error::Result<Request<Full<Bytes>>> {
     let timestamp = now.as_second();
-    let signature = message.secret.sign(message.delivery_id, timestamp, message.body)?;
+    let sign = |secret: &SigningSecret| secret.sign(message.delivery_id, timestamp, message.body);
+    let signature = message.secret.map(sign).transpose()?;
+    let [id_name, timestamp_name, signature_name] = match message.convention {
+        Convention::StandardWebhooks => ["webhook-id", "webhook-timestamp", "webhook-signature"],
+        Convention::Mlflow => ["x-mlflow-delivery-id", "x-mlflow-timestamp", "x-mlflow-signature"],
+    };
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     let host = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    let built = Request::post(target)
+    let mut built = Request::post(target)
         .header(HOST, host)
         .header(USER_AGENT, AGENT)
         .header(CONTENT_TYPE, "application/json")
         .header(CONNECTION, "close")
-        .header("webhook-id", message.delivery_id)
-        .header("webhook-timestamp", timestamp)
-        .header("webhook-signature", signature)
-        .body(Full::new(Bytes::copy_from_slice(message.body.as_bytes())));
+        .header(id_name, message.delivery_id)
+        .header(timestamp_name, timestamp);
+    if let Some(signature) = signature {
+        built = built.header(signature_name, signature);
+    }
+    let built = built.body(Full::new(Bytes::copy_from_slice(message.body.as_bytes())));
     built.map_err(|error| crate::error::Error::Corrupt(format!("request of a webhook: {error}")))
 }
 

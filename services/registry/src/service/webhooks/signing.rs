@@ -15,10 +15,16 @@ const PREFIX: &str = "whsec_";
 const MADE_BYTES: usize = 32;
 const FEWEST_BYTES: usize = 24;
 const MOST_BYTES: usize = 64;
+/// Longest text that MLflow keeps.
+const LONGEST_TEXT: usize = 1_000;
 
 /// The key that deliveries of one webhook are signed with. It does not print.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SigningSecret(Vec<u8>);
+pub struct SigningSecret {
+    key: Vec<u8>,
+    /// As its owner knows it.
+    text: String,
+}
 
 impl SigningSecret {
     /// A new one, of 32 random bytes.
@@ -28,7 +34,10 @@ impl SigningSecret {
     pub fn generate() -> Result<Self> {
         let mut bytes = vec![0; MADE_BYTES];
         getrandom::fill(&mut bytes).map_err(|_| Error::NoRandomness)?;
-        Ok(Self(bytes))
+        Ok(Self {
+            text: format!("{PREFIX}{}", STANDARD.encode(&bytes)),
+            key: bytes,
+        })
     }
 
     /// Reads "whsec_" and Base64 of 24 to 64 bytes.
@@ -38,7 +47,10 @@ impl SigningSecret {
     pub fn parse(text: &str) -> Result<Self> {
         let bytes = text.strip_prefix(PREFIX).and_then(|text| STANDARD.decode(text).ok());
         match bytes {
-            Some(bytes) if (FEWEST_BYTES..=MOST_BYTES).contains(&bytes.len()) => Ok(Self(bytes)),
+            Some(key) if (FEWEST_BYTES..=MOST_BYTES).contains(&key.len()) => Ok(Self {
+                key,
+                text: text.to_owned(),
+            }),
             _ => {
                 let rule = "must be \"whsec_\" and the Base64 of 24 to 64 bytes, or empty for one that is made";
                 Err(Violation::new("secret", "secret", rule).into())
@@ -46,16 +58,31 @@ impl SigningSecret {
         }
     }
 
-    /// "whsec_" and Base64: for its owner and for the database, and for nobody else.
-    pub fn expose(&self) -> String {
-        format!("{PREFIX}{}", STANDARD.encode(&self.0))
+    /// A text whose bytes are the key, as MLflow has it; none when it is empty.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]; it does not repeat the text.
+    pub fn of_text(text: &str) -> Result<Option<Self>> {
+        if text.len() > LONGEST_TEXT {
+            return Err(Violation::new("secret", "length", "must have at most 1,000 bytes").into());
+        }
+        let secret = Self {
+            key: text.as_bytes().to_vec(),
+            text: text.to_owned(),
+        };
+        Ok((!text.is_empty()).then_some(secret))
     }
 
-    /// The header `webhook-signature`. `timestamp` is in seconds since 1970.
+    /// As it was given, or "whsec_" and Base64: for its owner and for the database, and for nobody else.
+    pub fn expose(&self) -> String {
+        self.text.clone()
+    }
+
+    /// The header `webhook-signature`, and MLflow's `X-MLflow-Signature`. `timestamp` is in seconds since 1970.
     pub fn sign(&self, id: &str, timestamp: i64, body: &str) -> Result<String> {
         // HMAC takes keys of every length.
         let mut mac =
-            Hmac::<Sha256>::new_from_slice(&self.0).map_err(|_| Error::Corrupt("secret of a webhook".into()))?;
+            Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| Error::Corrupt("secret of a webhook".into()))?;
         mac.update(format!("{id}.{timestamp}.").as_bytes());
         mac.update(body.as_bytes());
         Ok(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))

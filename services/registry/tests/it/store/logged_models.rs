@@ -7,13 +7,17 @@ use holdfast_registry::Error;
 use holdfast_registry::service::logged_models::{
     DatasetRef, LoggedModelSearchText, LoggedModelStatus, LoggedModels, NewLoggedModel,
 };
+use holdfast_registry::service::registered::NewVersion;
 use holdfast_registry::service::search::{Direction, LoggedModelOrderField};
-use holdfast_registry::service::store::{LoggedModelStore as _, SqlStore, TrackingStore as _};
+use holdfast_registry::service::store::{
+    LoggedModelStore as _, RegisteredModelStore as _, SqlStore, TrackingStore as _,
+};
 use holdfast_registry::service::tracking::{
     Batch, Dataset, DatasetInput, DatasetSummary, KeyValue, LifecycleView, Links, MeasuredOn, Metric, ModelOutput,
     NewExperiment, NewRun, Place, SearchText, Tracking,
 };
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::contract;
 
@@ -23,6 +27,7 @@ contract!(
     metrics_measured_on_a_model_are_its_own,
     logged_models_are_found,
     links_of_runs_come_back,
+    versions_made_of_a_logged_model_stand_in_its_tag,
     runs_are_found_by_their_data,
     what_is_not_a_logged_model_is_refused,
 );
@@ -326,4 +331,36 @@ async fn what_is_not_a_logged_model_is_refused(store: Arc<SqlStore>) {
     let linked = store.link("r", links).await;
     assert!(matches!(linked, Err(Error::Invalid(found)) if found[0].field == "model_ids[0]"));
     assert_eq!(store.run("r").await.unwrap().links, Links::default());
+}
+
+async fn versions_made_of_a_logged_model_stand_in_its_tag(store: Arc<SqlStore>) {
+    let experiment = experiment(&store, "trees").await;
+    for id in ["m-1", "m-2", "m-3"] {
+        model(&store, id, experiment, 5).await;
+    }
+    let words = vec![pair("mlflow.modelVersions", "no list")];
+    store.set_logged_model_tags("m-2", words, at(6)).await.unwrap();
+    store.delete_logged_model("m-3", at(6)).await.unwrap();
+    store.create_registered_model("churn", "", &[], at(6)).await.unwrap();
+    for of in ["m-1", "m-2", "m-1", "m-3", "m-4", ""] {
+        let new = NewVersion {
+            model_id: of.to_owned(),
+            ..NewVersion::default()
+        };
+        store
+            .add_version("churn", &new, "s3://bucket/model", at(7))
+            .await
+            .unwrap();
+    }
+    for (id, versions) in [("m-1", vec![1, 3]), ("m-2", vec![2])] {
+        let found = store.logged_model(id).await.unwrap();
+        let tag = found.tags.iter().find(|tag| tag.key == "mlflow.modelVersions").unwrap();
+        let expected: Vec<_> = versions
+            .iter()
+            .map(|version| json!({"name": "churn", "version": version}))
+            .collect();
+        let noted: serde_json::Value = serde_json::from_str(&tag.value).unwrap();
+        assert_eq!(noted, serde_json::Value::Array(expected));
+        assert_eq!(found.updated_at, at(7));
+    }
 }

@@ -188,7 +188,7 @@ async fn what_is_missing_is_named(store: Arc<SqlStore>) {
         refused(store.delete_registered_model_tag("churn", "a").await),
         no_model()
     );
-    assert_eq!(refused(store.delete_alias("churn", "a").await), no_model());
+    assert_eq!(refused(store.delete_alias("churn", "a", at(1)).await), no_model());
     let added = store.add_version("churn", &NewVersion::default(), "", at(1)).await;
     assert_eq!(refused(added), no_model());
     for name in ["churn", "there"] {
@@ -200,9 +200,9 @@ async fn what_is_missing_is_named(store: Arc<SqlStore>) {
             .await;
         assert_eq!(refused(moved), missing);
         assert_eq!(refused(store.delete_version(name, 7, at(1)).await), missing);
-        assert_eq!(refused(store.set_version_tag(name, 7, &tag).await), missing);
-        assert_eq!(refused(store.delete_version_tag(name, 7, "a").await), missing);
-        assert_eq!(refused(store.set_alias(name, "a", 7).await), missing);
+        assert_eq!(refused(store.set_version_tag(name, 7, &tag, at(1)).await), missing);
+        assert_eq!(refused(store.delete_version_tag(name, 7, "a", at(1)).await), missing);
+        assert_eq!(refused(store.set_alias(name, "a", 7, at(1)).await), missing);
     }
     let left = store.registered_model("there").await.unwrap();
     assert_eq!(left.updated_at, at(1), "a refused write changes nothing");
@@ -292,11 +292,11 @@ async fn tags_are_set_and_removed(store: Arc<SqlStore>) {
     let tags = store.registered_version("churn", 1).await.unwrap().tags;
     assert_eq!(tags, [pair("a", "\"quoted\" \\ ü"), pair("b", "1")]);
 
-    store.set_version_tag("churn", 1, &pair("b", "2")).await.unwrap();
+    store.set_version_tag("churn", 1, &pair("b", "2"), at(1)).await.unwrap();
     store.set_registered_model_tag("churn", &pair("m", "1")).await.unwrap();
     store.set_registered_model_tag("churn", &pair("m", "2")).await.unwrap();
-    store.delete_version_tag("churn", 1, "a").await.unwrap();
-    store.delete_version_tag("churn", 1, "a").await.unwrap();
+    store.delete_version_tag("churn", 1, "a", at(1)).await.unwrap();
+    store.delete_version_tag("churn", 1, "a", at(1)).await.unwrap();
     let model = store.registered_model("churn").await.unwrap();
     assert_eq!(model.tags, [pair("m", "2")]);
     assert_eq!(model.latest[0].tags, [pair("b", "2")]);
@@ -311,9 +311,9 @@ async fn an_alias_points_at_one_version_and_goes_with_it(store: Arc<SqlStore>) {
     create(&store, "churn").await;
     add(&store, "churn", "s3://a").await;
     add(&store, "churn", "s3://b").await;
-    store.set_alias("churn", "prod", 1).await.unwrap();
-    store.set_alias("churn", "prod", 2).await.unwrap();
-    store.set_alias("churn", "eu", 2).await.unwrap();
+    store.set_alias("churn", "prod", 1, at(1)).await.unwrap();
+    store.set_alias("churn", "prod", 2, at(1)).await.unwrap();
+    store.set_alias("churn", "eu", 2, at(1)).await.unwrap();
     let alias = |name: &str, version| Alias {
         name: name.to_owned(),
         version,
@@ -325,8 +325,8 @@ async fn an_alias_points_at_one_version_and_goes_with_it(store: Arc<SqlStore>) {
         store.registered_version("churn", 2).await.unwrap().aliases,
         ["eu", "prod"]
     );
-    store.delete_alias("churn", "eu").await.unwrap();
-    store.delete_alias("churn", "eu").await.unwrap();
+    store.delete_alias("churn", "eu", at(1)).await.unwrap();
+    store.delete_alias("churn", "eu", at(1)).await.unwrap();
     store.delete_version("churn", 2, at(3)).await.unwrap();
     assert_eq!(store.registered_model("churn").await.unwrap().aliases, []);
 }
@@ -379,8 +379,8 @@ async fn a_renamed_model_keeps_what_it_has(store: Arc<SqlStore>) {
     create(&store, "taken").await;
     add(&store, "old", "s3://a").await;
     add(&store, "old", "s3://b").await;
-    store.set_alias("old", "prod", 2).await.unwrap();
-    store.set_version_tag("old", 2, &pair("c", "d")).await.unwrap();
+    store.set_alias("old", "prod", 2, at(1)).await.unwrap();
+    store.set_version_tag("old", 2, &pair("c", "d"), at(1)).await.unwrap();
     let taken = store.rename_registered_model("old", "taken", at(5)).await;
     assert_eq!(refused(taken), Refusal::ModelExists("taken".to_owned()));
     store.rename_registered_model("old", "new", at(6)).await.unwrap();
@@ -616,5 +616,5 @@ async fn a_file_of_before_keeps_its_versions() {
     let reserved = store.reserve_version(&churn, "r2", "bob", at(5)).await.unwrap();
     assert_eq!(reserved.version, ModelVersion(2));
     assert_eq!(add(&store, "churn", "s3://a").await, 3);
-    store.set_alias("churn", "prod", 3).await.unwrap();
+    store.set_alias("churn", "prod", 3, at(1)).await.unwrap();
 }

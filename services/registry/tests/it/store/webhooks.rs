@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use holdfast_domain::{Generation, ModelName};
 use holdfast_registry::Error;
-use holdfast_registry::service::store::{PageRequest, SqlStore, WebhookStore};
+use holdfast_registry::service::registered::NewVersion;
+use holdfast_registry::service::store::{PageRequest, RegisteredModelStore, SqlStore, VersionStore as _, WebhookStore};
+use holdfast_registry::service::tracking::KeyValue;
 use holdfast_registry::service::webhooks::{
-    ClaimRules, Claimed, Delivery, DeliveryState, EventKind, Heads, NewDelivery, Settled, SigningSecret, Webhook,
-    WebhookChange,
+    ClaimRules, Claimed, Delivery, DeliveryState, EventKind, Heads, NewDelivery, Settled, SigningSecret, Subscription,
+    Webhook, WebhookChange,
 };
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -29,6 +31,9 @@ contract!(
     a_new_address_makes_what_waits_due,
     deleting_takes_the_log_along,
     ended_deliveries_are_pruned_and_waiting_ones_are_not,
+    a_change_of_a_registered_model_and_its_deliveries_are_one,
+    events_of_a_model_are_claimed_in_their_order_whatever_the_clock_says,
+    events_are_told_to_whoever_is_enabled_and_asked_for_them,
 );
 
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
@@ -51,19 +56,39 @@ fn webhook(only: Option<&str>) -> Webhook {
         description: "für alle".to_owned(),
         created_at: at(0),
         updated_at: at(0),
+        subscription: None,
     }
+}
+
+/// One that is told of these events of registered models.
+async fn told_of(store: &SqlStore, events: &[EventKind]) -> Webhook {
+    let subscription = Subscription {
+        name: "mine".to_owned(),
+        events: events.to_vec(),
+    };
+    let webhook = Webhook {
+        subscription: Some(subscription),
+        ..webhook(None)
+    };
+    let secret = SigningSecret::of_text("any words").unwrap();
+    store
+        .create_webhook(&webhook, secret.as_ref(), &Heads::new())
+        .await
+        .unwrap();
+    webhook
 }
 
 async fn created(store: &SqlStore, only: Option<&str>, heads: &Heads) -> Webhook {
     let webhook = webhook(only);
     let secret = SigningSecret::generate().unwrap();
-    store.create_webhook(&webhook, &secret, heads).await.unwrap();
+    store.create_webhook(&webhook, Some(&secret), heads).await.unwrap();
     webhook
 }
 
 fn new(generations: impl IntoIterator<Item = u64>) -> Vec<NewDelivery> {
     let made = generations.into_iter().map(|generation| NewDelivery {
         delivery_id: Uuid::now_v7().to_string(),
+        event: EventKind::ChampionChanged,
         generation: Generation(generation),
         body: format!("{{\"generation\":{generation}}}"),
     });
@@ -135,10 +160,16 @@ fn enabled(on: bool) -> WebhookChange {
 async fn webhooks_are_kept_and_listed_newest_first(store: Arc<SqlStore>) {
     let secret = SigningSecret::generate().unwrap();
     let first = webhook(Some("churn"));
-    store.create_webhook(&first, &secret, &Heads::new()).await.unwrap();
+    store
+        .create_webhook(&first, Some(&secret), &Heads::new())
+        .await
+        .unwrap();
     let second = created(&store, None, &Heads::new()).await;
     let third = created(&store, None, &Heads::new()).await;
-    assert_eq!(store.webhook(&first.webhook_id).await.unwrap(), (first.clone(), secret));
+    assert_eq!(
+        store.webhook(&first.webhook_id).await.unwrap(),
+        (first.clone(), Some(secret))
+    );
 
     let page = PageRequest { size: 2, before: None };
     let newest = store.webhooks(&page).await.unwrap();
@@ -155,6 +186,7 @@ async fn webhooks_are_kept_and_listed_newest_first(store: Arc<SqlStore>) {
         model: Some(None),
         enabled: Some(false),
         description: Some(String::new()),
+        ..WebhookChange::default()
     };
     let changed = store
         .update_webhook(&first.webhook_id, &change, &Heads::new(), at(9))
@@ -187,7 +219,7 @@ async fn there_are_at_most_a_hundred(store: Arc<SqlStore>) {
     let mut creating = tokio::task::JoinSet::new();
     for _ in 0..110 {
         let (store, secret) = (store.clone(), secret.clone());
-        creating.spawn(async move { store.create_webhook(&webhook(None), &secret, &Heads::new()).await });
+        creating.spawn(async move { store.create_webhook(&webhook(None), Some(&secret), &Heads::new()).await });
     }
     let ended = creating.join_all().await;
     let refused = ended
@@ -446,4 +478,124 @@ async fn ended_deliveries_are_pruned_and_waiting_ones_are_not(store: Arc<SqlStor
     assert_eq!(store.prune_deliveries(at(100), 10).await.unwrap(), 1);
     let left: Vec<u64> = log(&store, &hook).await.iter().map(|row| row.generation.0).collect();
     assert_eq!(left, [3]);
+}
+
+/// What a webhook was told or will be, oldest first.
+async fn events_of(store: &SqlStore, webhook: &Webhook) -> Vec<EventKind> {
+    let page = PageRequest {
+        size: 100,
+        before: None,
+    };
+    let log = store.deliveries(Some(&webhook.webhook_id), &page).await.unwrap();
+    log.items.iter().rev().map(|delivery| delivery.event).collect()
+}
+
+async fn a_change_of_a_registered_model_and_its_deliveries_are_one(store: Arc<SqlStore>) {
+    let hook = told_of(&store, &EventKind::OF_REGISTRY).await;
+    let tag = KeyValue {
+        key: "team".to_owned(),
+        value: "churn".to_owned(),
+    };
+    store.create_registered_model("churn", "", &[], at(1)).await.unwrap();
+    let new = NewVersion {
+        source: "s3://bucket/model".to_owned(),
+        ..NewVersion::default()
+    };
+    store
+        .add_version("churn", &new, "s3://bucket/model", at(2))
+        .await
+        .unwrap();
+    store.set_version_tag("churn", 1, &tag, at(3)).await.unwrap();
+    store.set_alias("churn", "prod", 1, at(4)).await.unwrap();
+    store.delete_alias("churn", "prod", at(5)).await.unwrap();
+    store.delete_version_tag("churn", 1, "team", at(6)).await.unwrap();
+    store
+        .reserve_version(&model("churn"), "run", "ada", at(7))
+        .await
+        .unwrap();
+    store
+        .reserve_version(&model("other"), "run", "ada", at(8))
+        .await
+        .unwrap();
+    let told = [
+        EventKind::ModelCreated,
+        EventKind::VersionCreated,
+        EventKind::VersionTagSet,
+        EventKind::AliasSet,
+        EventKind::AliasDeleted,
+        EventKind::VersionTagDeleted,
+        EventKind::VersionCreated,
+        EventKind::ModelCreated,
+        EventKind::VersionCreated,
+    ];
+    assert_eq!(events_of(&store, &hook).await, told);
+
+    // What is refused or changes nothing is not told.
+    assert!(store.create_registered_model("churn", "", &[], at(9)).await.is_err());
+    assert!(
+        store
+            .add_version("nobody", &new, "s3://bucket/model", at(9))
+            .await
+            .is_err()
+    );
+    assert!(store.set_alias("churn", "prod", 7, at(9)).await.is_err());
+    assert!(store.set_version_tag("churn", 7, &tag, at(9)).await.is_err());
+    store.delete_alias("churn", "prod", at(9)).await.unwrap();
+    store.delete_version_tag("churn", 1, "team", at(9)).await.unwrap();
+    store
+        .reserve_version(&model("churn"), "run", "ada", at(9))
+        .await
+        .unwrap();
+    assert_eq!(events_of(&store, &hook).await.len(), told.len());
+}
+
+async fn events_of_a_model_are_claimed_in_their_order_whatever_the_clock_says(store: Arc<SqlStore>) {
+    told_of(&store, &[EventKind::AliasSet, EventKind::VersionCreated]).await;
+    store.create_registered_model("churn", "", &[], at(0)).await.unwrap();
+    let new = NewVersion::default();
+    store
+        .add_version("churn", &new, "s3://bucket/model", at(9))
+        .await
+        .unwrap();
+    // The clock went back.
+    store.set_alias("churn", "prod", 1, at(3)).await.unwrap();
+    store.set_alias("churn", "next", 1, at(3)).await.unwrap();
+    for told in ["\"version\"", "\"prod\"", "\"next\""] {
+        let claimed = claim(&store, at(10)).await.remove(0);
+        assert!(claimed.body.contains(told), "{}", claimed.body);
+        assert_eq!(claimed.secret, SigningSecret::of_text("any words").unwrap());
+        assert!(claim(&store, at(10)).await.is_empty());
+        settle(&store, &claimed, DeliveryState::Delivered, None).await;
+    }
+}
+
+async fn events_are_told_to_whoever_is_enabled_and_asked_for_them(store: Arc<SqlStore>) {
+    let first = told_of(&store, &[EventKind::ModelCreated]).await;
+    let second = told_of(&store, &[EventKind::VersionCreated]).await;
+    let champions = created(&store, None, &Heads::new()).await;
+    store.create_registered_model("a", "", &[], at(1)).await.unwrap();
+    let change = WebhookChange {
+        name: Some("other".to_owned()),
+        events: Some(vec![EventKind::VersionCreated, EventKind::ModelCreated]),
+        secret: Some(None),
+        ..WebhookChange::default()
+    };
+    let changed = store
+        .update_webhook(&second.webhook_id, &change, &Heads::new(), at(2))
+        .await
+        .unwrap();
+    let expected = Subscription {
+        name: "other".to_owned(),
+        events: vec![EventKind::VersionCreated, EventKind::ModelCreated],
+    };
+    assert_eq!(changed.subscription, Some(expected));
+    assert_eq!(store.webhook(&second.webhook_id).await.unwrap(), (changed, None));
+    store
+        .update_webhook(&first.webhook_id, &enabled(false), &Heads::new(), at(3))
+        .await
+        .unwrap();
+    store.create_registered_model("b", "", &[], at(4)).await.unwrap();
+    assert_eq!(events_of(&store, &first).await, [EventKind::ModelCreated]);
+    assert_eq!(events_of(&store, &second).await, [EventKind::ModelCreated]);
+    assert_eq!(events_of(&store, &champions).await, []);
 }

@@ -95,6 +95,9 @@ async fn a_registry_that_dies_in_an_attempt_leaves_it_to_the_next() {
         model: None,
         description: String::new(),
         secret: String::new(),
+        name: String::new(),
+        events: Vec::new(),
+        enabled: true,
     };
     dead.create(new).await.unwrap();
     move_champion(&blobs, MODEL, 0).await;

@@ -118,7 +118,7 @@ async fn what_may_not_be_told_is_refused_with_field_and_rule() {
         ),
         (
             wire::CreateWebhookRequest {
-                description: "ä".repeat(501),
+                description: "ä".repeat(1_001),
                 ..fine.clone()
             },
             "description",
@@ -158,6 +158,7 @@ async fn a_test_is_sent_now_logged_and_answered() {
     registry.enable(&hook, false).await;
     let request = wire::TestWebhookRequest {
         webhook_id: hook.clone(),
+        ..wire::TestWebhookRequest::default()
     };
     let sent = registry
         .webhooks
@@ -205,7 +206,10 @@ async fn a_test_that_arrives_ends_the_wait_for_the_next_attempt() {
     registry
         .newest_delivery(&hook, |newest| newest.http_status == 500)
         .await;
-    let request = wire::TestWebhookRequest { webhook_id: hook };
+    let request = wire::TestWebhookRequest {
+        webhook_id: hook,
+        ..wire::TestWebhookRequest::default()
+    };
     registry.webhooks.test_webhook(request).await.unwrap();
     let told = receiver.told_times(3).await;
     assert_eq!(told[0].id(), told[2].id());

@@ -3,6 +3,7 @@
 mod apart;
 mod delivering;
 mod managing;
+mod mlflow;
 pub(crate) mod receiver;
 mod tls;
 

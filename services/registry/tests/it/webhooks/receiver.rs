@@ -127,16 +127,28 @@ impl Told {
         self.event()["data"]["generation"].as_u64().unwrap()
     }
 
-    /// Whether it was signed with this secret, just now: worked out from the definition of HMAC.
+    /// Whether it was signed with this secret, just now, as Standard Webhooks says.
     pub(crate) fn is_signed_with(&self, secret: &str) -> bool {
-        let mut key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+        self.is_signed_by(key, "webhook")
+    }
+
+    /// Whether it was signed with this secret, just now, as MLflow's server does.
+    pub(crate) fn is_signed_as_by_mlflow(&self, secret: &str) -> bool {
+        self.is_signed_by(secret.as_bytes().to_vec(), "x-mlflow")
+    }
+
+    /// Worked out from the definition of HMAC.
+    fn is_signed_by(&self, mut key: Vec<u8>, prefix: &str) -> bool {
+        let header = |name: &str| self.header(&format!("{prefix}-{name}"));
+        let id = header(if prefix == "webhook" { "id" } else { "delivery-id" });
         assert!(key.len() <= 64);
         key.resize(64, 0);
         let pad = |with: u8| key.iter().map(|byte| byte ^ with).collect::<Vec<u8>>();
-        let signed = format!("{}.{}.{}", self.id(), self.header("webhook-timestamp"), self.body);
+        let signed = format!("{id}.{}.{}", header("timestamp"), self.body);
         let inner = Sha256::new().chain_update(pad(0x36)).chain_update(signed).finalize();
         let outer = Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize();
-        let age = Timestamp::now().as_second() - self.header("webhook-timestamp").parse::<i64>().unwrap();
-        age.abs() < 300 && self.header("webhook-signature") == format!("v1,{}", STANDARD.encode(outer))
+        let age = Timestamp::now().as_second() - header("timestamp").parse::<i64>().unwrap();
+        age.abs() < 300 && header("signature") == format!("v1,{}", STANDARD.encode(outer))
     }
 }

@@ -50,7 +50,10 @@ async fn behind_tls() -> u16 {
 
 async fn test(registry: &mut Registry, url: &str) -> wire::Delivery {
     let (webhook_id, _) = registry.hook(url, "").await;
-    let request = wire::TestWebhookRequest { webhook_id };
+    let request = wire::TestWebhookRequest {
+        webhook_id,
+        ..wire::TestWebhookRequest::default()
+    };
     registry
         .webhooks
         .test_webhook(request)
