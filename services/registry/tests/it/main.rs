@@ -7,6 +7,7 @@ mod champion;
 mod gate;
 mod imports;
 mod lineage;
+mod logged_models;
 mod models;
 mod racing;
 mod registered;

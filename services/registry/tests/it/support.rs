@@ -10,6 +10,7 @@ use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::champion_service_client::ChampionServiceClient;
 use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
 use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
+use holdfast_api::registry::v1::logged_model_service_client::LoggedModelServiceClient;
 use holdfast_api::registry::v1::model_service_client::ModelServiceClient;
 use holdfast_api::registry::v1::promotion_service_client::PromotionServiceClient;
 use holdfast_api::registry::v1::registered_model_service_client::RegisteredModelServiceClient;
@@ -29,6 +30,7 @@ pub(crate) const MODEL: &str = "churn";
 
 pub(crate) struct Registry {
     pub(crate) tracking: TrackingServiceClient<Channel>,
+    pub(crate) logged_models: LoggedModelServiceClient<Channel>,
     pub(crate) models: ModelServiceClient<Channel>,
     pub(crate) champions: ChampionServiceClient<Channel>,
     pub(crate) promotions: PromotionServiceClient<Channel>,
@@ -77,6 +79,7 @@ impl Registry {
             .unwrap();
         Self {
             tracking: TrackingServiceClient::new(channel.clone()),
+            logged_models: LoggedModelServiceClient::new(channel.clone()),
             models: ModelServiceClient::new(channel.clone()),
             champions: ChampionServiceClient::new(channel.clone()),
             promotions: PromotionServiceClient::new(channel.clone()),

@@ -22,20 +22,10 @@ fn python(generation: u8) -> PathBuf {
     python
 }
 
-/// Runs the suite; what it wrote is shown when it fails.
-async fn suite_passes(generation: u8) {
-    let up = Up::start().await;
-    let bank = up.simulate("bank.csv", "2000").await;
-    let trained = up
-        .json(&["train", "--source", text(&bank), "--seed", "7", "--preset", "fast"])
-        .await;
-    let champion = format!(
-        "{}/{}",
-        trained["model"].as_str().unwrap_or("churn"),
-        trained["version"].as_u64().unwrap_or(1)
-    );
+/// Runs a part of the suite; what it wrote is shown when it fails.
+async fn passes(generation: u8, part: &str, up: &Up, champion: &str) {
     let mut process = ProcessBuilder::new(python(generation))
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "."])
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", part])
         .current_dir(workspace_root().join("tests/conformance/mlflow"))
         .env("HOLDFAST_CONFORMANCE_MLFLOW", up.url())
         .env("HOLDFAST_CONFORMANCE_CHAMPION", champion)
@@ -50,6 +40,21 @@ async fn suite_passes(generation: u8) {
         process.stdout().join("\n"),
         process.stderr().join("\n")
     );
+}
+
+/// Runs the suite against a stack with a champion.
+async fn suite_passes(generation: u8) {
+    let up = Up::start().await;
+    let bank = up.simulate("bank.csv", "2000").await;
+    let trained = up
+        .json(&["train", "--source", text(&bank), "--seed", "7", "--preset", "fast"])
+        .await;
+    let champion = format!(
+        "{}/{}",
+        trained["model"].as_str().unwrap_or("churn"),
+        trained["version"].as_u64().unwrap_or(1)
+    );
+    passes(generation, ".", &up, &champion).await;
     up.end().await;
 }
 
@@ -61,4 +66,11 @@ async fn the_client_of_mlflow_3_works_unmodified() {
 #[tokio::test]
 async fn the_client_of_mlflow_2_works_unmodified() {
     suite_passes(2).await;
+}
+
+#[tokio::test]
+async fn every_answer_is_as_a_server_of_mlflow_was_recorded() {
+    let up = Up::start().await;
+    passes(3, "recorded/replay.py", &up, "").await;
+    up.end().await;
 }
