@@ -217,7 +217,7 @@ async fn runs_are_linked_to_data_sets_and_logged_models() {
         .await;
     let run = found.unwrap().into_inner().run.unwrap();
     assert_eq!(run.dataset_inputs, [input]);
-    assert_eq!(run.model_inputs, [model_id.clone()]);
+    assert_eq!(run.model_inputs, std::slice::from_ref(&model_id));
     assert_eq!(run.model_outputs, [wire::ModelOutput { model_id, step: 3 }]);
     let asked = wire::SearchDatasetsRequest {
         experiment_ids: vec![experiment_id.clone()],

@@ -12,11 +12,13 @@
 
 mod address;
 mod delivering;
+mod delivery;
 mod event;
 mod noticing;
 mod registry_event;
 mod sender;
 mod signing;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +27,7 @@ use holdfast_chassis::Shutdown;
 use holdfast_chassis::clock::Clock;
 use holdfast_domain::{Generation, ModelName};
 use holdfast_storage::BlobStore;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -35,297 +37,18 @@ use crate::metrics::{AttemptLabels, Metrics};
 use crate::settings::WebhookSettings;
 
 pub use address::AddressRules;
+pub use delivery::{Backlog, ClaimRules, Claimed, Delivery, DeliveryState, NewDelivery, Settled};
 pub use registry_event::{Made, RegistryEvent, Subscription, events};
 pub use sender::Sender;
 use sender::{Attempted, Message};
 pub use signing::SigningSecret;
+pub use webhook::{Convention, EventKind, NewWebhook, Webhook, WebhookChange};
 
 /// Longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 1_000;
 
-/// An address and what it is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
-    /// UUID version 7.
-    pub webhook_id: String,
-    /// The address.
-    pub url: String,
-    /// Only changes of this model; `None`: of all.
-    pub model: Option<ModelName>,
-    /// Whether it is told anything.
-    pub enabled: bool,
-    /// What it is for, in words.
-    pub description: String,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it was changed last.
-    pub updated_at: Timestamp,
-    /// What it is told of instead of champions.
-    pub subscription: Option<Subscription>,
-}
-
-impl Webhook {
-    /// Whether changes of any champion are told.
-    pub fn follows_champions(&self) -> bool {
-        // To MLflow's users a new champion is an alias that was pointed at a version.
-        let told = |subscription: &Subscription| subscription.has(EventKind::AliasSet);
-        self.subscription.as_ref().is_none_or(told)
-    }
-
-    /// Whether changes of this model's champion are told.
-    pub fn covers(&self, model: &ModelName) -> bool {
-        self.follows_champions() && self.model.as_ref().is_none_or(|only| only == model)
-    }
-
-    /// How its deliveries are signed.
-    pub fn convention(&self) -> Convention {
-        match self.subscription {
-            None => Convention::StandardWebhooks,
-            Some(_) => Convention::Mlflow,
-        }
-    }
-}
-
-/// Whose headers a delivery carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Convention {
-    /// Those of <https://www.standardwebhooks.com>.
-    StandardWebhooks,
-    /// Those of MLflow's server.
-    Mlflow,
-}
-
-/// What a caller wants to add.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewWebhook {
-    /// The address.
-    pub url: String,
-    /// Only changes of this model; `None`: of all.
-    pub model: Option<ModelName>,
-    /// What it is for, in words.
-    pub description: String,
-    /// "whsec_" and Base64, empty for one that is made; with events any text, empty for no signature.
-    pub secret: String,
-    /// Its name, where there are events.
-    pub name: String,
-    /// The events it is told of instead of champions, of [`EventKind::OF_REGISTRY`].
-    pub events: Vec<EventKind>,
-    /// Whether it is told anything.
-    pub enabled: bool,
-}
-
-/// What a caller wants to change; what is `None` stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebhookChange {
-    /// The address.
-    pub url: Option<String>,
-    /// Only changes of this model, or of all.
-    pub model: Option<Option<ModelName>>,
-    /// Whether it is told anything.
-    pub enabled: Option<bool>,
-    /// What it is for, in words.
-    pub description: Option<String>,
-    /// Its name; only where there are events.
-    pub name: Option<String>,
-    /// The events; only where there are some.
-    pub events: Option<Vec<EventKind>>,
-    /// What deliveries are signed with, if with anything; only where there are events.
-    pub secret: Option<Option<SigningSecret>>,
-}
-
 /// Where champion logs end: model and newest generation.
 pub type Heads = Vec<(ModelName, Generation)>;
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A champion changed.
-    ChampionChanged,
-    /// Somebody tests the webhook.
-    Test,
-    /// A model was created.
-    ModelCreated,
-    /// A version was created.
-    VersionCreated,
-    /// A tag of a version was set.
-    VersionTagSet,
-    /// A tag of a version was removed.
-    VersionTagDeleted,
-    /// An alias was pointed at a version, or a version became champion.
-    AliasSet,
-    /// An alias was removed.
-    AliasDeleted,
-}
-
-impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::ChampionChanged,
-        Self::Test,
-        Self::ModelCreated,
-        Self::VersionCreated,
-        Self::VersionTagSet,
-        Self::VersionTagDeleted,
-        Self::AliasSet,
-        Self::AliasDeleted,
-    ];
-
-    /// Those of registered models.
-    pub const OF_REGISTRY: [Self; 6] = [
-        Self::ModelCreated,
-        Self::VersionCreated,
-        Self::VersionTagSet,
-        Self::VersionTagDeleted,
-        Self::AliasSet,
-        Self::AliasDeleted,
-    ];
-
-    /// One of those of registered models, by its name.
-    pub fn of_registry(name: &str) -> Option<Self> {
-        Self::OF_REGISTRY.into_iter().find(|event| event.as_str() == name)
-    }
-
-    /// As receivers and the database know it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ChampionChanged => "champion.changed",
-            Self::Test => "webhook.test",
-            Self::ModelCreated => "registered_model.created",
-            Self::VersionCreated => "model_version.created",
-            Self::VersionTagSet => "model_version_tag.set",
-            Self::VersionTagDeleted => "model_version_tag.deleted",
-            Self::AliasSet => "model_version_alias.created",
-            Self::AliasDeleted => "model_version_alias.deleted",
-        }
-    }
-}
-
-/// State of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryState {
-    /// Will be tried, or tried again.
-    Pending,
-    /// Answered with a status from 200 to 299.
-    Delivered,
-    /// Given up.
-    Failed,
-}
-
-impl DeliveryState {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
-
-    /// As the database knows it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// One event to one address, as the log has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// UUID version 7, the same for every attempt.
-    pub delivery_id: String,
-    /// The webhook.
-    pub webhook_id: String,
-    /// What happened.
-    pub event: EventKind,
-    /// The model; empty for a test.
-    pub model: String,
-    /// Generation of its champion; 0 where it is not about one.
-    pub generation: Generation,
-    /// State.
-    pub state: DeliveryState,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// HTTP status of the last answer; 0 when there was none.
-    pub http_status: u16,
-    /// Why the last attempt failed, in words.
-    pub error: String,
-    /// When the event was noticed.
-    pub created_at: Timestamp,
-    /// When it was tried last.
-    pub attempted_at: Option<Timestamp>,
-    /// When it will be tried next.
-    pub next_attempt_at: Option<Timestamp>,
-}
-
-/// A delivery to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewDelivery {
-    /// Its id.
-    pub delivery_id: String,
-    /// What happened.
-    pub event: EventKind,
-    /// Generation of the champion; 0 for a test.
-    pub generation: Generation,
-    /// The event as JSON.
-    pub body: String,
-}
-
-/// Until when whose attempts count, and which deliveries are due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClaimRules {
-    /// Now.
-    pub now: Timestamp,
-    /// How long a claim is good.
-    pub lease: SignedDuration,
-    /// No attempt is ever planned further ahead: one that is was planned by a clock that was wrong, and is due.
-    pub longest_pause: SignedDuration,
-    /// At most this many.
-    pub limit: u32,
-}
-
-/// A delivery whose next attempt is the caller's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// The delivery.
-    pub delivery_id: String,
-    /// Its webhook.
-    pub webhook_id: String,
-    /// Names this claim among all.
-    pub claim: String,
-    /// Where to.
-    pub url: String,
-    /// Whose headers it carries.
-    pub convention: Convention,
-    /// Signed with; not signed without.
-    pub secret: Option<SigningSecret>,
-    /// The event as JSON.
-    pub body: String,
-    /// How often it was tried, this attempt among them.
-    pub attempts: u32,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// The delivery.
-    pub delivery_id: String,
-    /// The claim it was made under; of another's the database takes nothing.
-    pub claim: String,
-    /// Its state now.
-    pub state: DeliveryState,
-    /// HTTP status of the answer; 0 when there was none.
-    pub http_status: u16,
-    /// Why it failed, in words.
-    pub error: String,
-    /// When it will be tried next, for one that waits.
-    pub next_attempt_at: Option<Timestamp>,
-}
-
-/// What waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Backlog {
-    /// Deliveries that will be tried.
-    pub waiting: u64,
-    /// When the oldest of them was noticed.
-    pub oldest: Option<Timestamp>,
-}
 
 /// The webhooks of a registry.
 #[derive(Clone, Debug)]
