@@ -103,7 +103,7 @@ async fn open_and_serve(common: Common, settings: Settings, shutdown: Shutdown) 
     let metrics = Metrics::new(&registry);
     let tracking = Tracking::new(database.clone(), clock.clone());
     let logged = LoggedModels::new(database.clone(), clock.clone());
-    let lineage = Lineage::new(blobs.clone(), tracking.clone());
+    let lineage = Lineage::new(blobs.clone(), tracking.clone(), database.clone());
     let models = Models::new(
         database.clone(),
         blobs.clone(),

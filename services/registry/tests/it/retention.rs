@@ -87,7 +87,7 @@ impl Bench {
         let artifacts = Artifacts::open(store.clone(), blobs.clone(), shown.clone(), &spool, &settings).unwrap();
         let tracking = Tracking::new(store.clone(), shown.clone());
         let models = LoggedModels::new(store.clone(), shown.clone());
-        let lineage = Lineage::new(blobs.clone(), tracking.clone());
+        let lineage = Lineage::new(blobs.clone(), tracking.clone(), store.clone());
         let retention = Retention::new(store.clone(), blobs.clone(), lineage, shown, Shutdown::new("test"));
         Self {
             store,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use holdfast_api::registry::v1 as wire;
 use holdfast_api::registry::v1::artifact_service_client::ArtifactServiceClient;
 use holdfast_api::registry::v1::import_service_client::ImportServiceClient;
+use holdfast_api::registry::v1::lineage_service_client::LineageServiceClient;
 use holdfast_api::registry::v1::logged_model_service_client::LoggedModelServiceClient;
 use holdfast_api::registry::v1::registered_model_service_client::RegisteredModelServiceClient;
 use holdfast_api::registry::v1::write_artifact_request::Part;
@@ -31,6 +32,7 @@ struct Notebook {
     artifacts: ArtifactServiceClient<Channel>,
     imports: ImportServiceClient<Channel>,
     logged: LoggedModelServiceClient<Channel>,
+    lineage: LineageServiceClient<Channel>,
 }
 
 impl Notebook {
@@ -44,8 +46,22 @@ impl Notebook {
             registered: RegisteredModelServiceClient::new(channel.clone()),
             artifacts: ArtifactServiceClient::new(channel.clone()),
             imports: ImportServiceClient::new(channel.clone()),
-            logged: LoggedModelServiceClient::new(channel),
+            logged: LoggedModelServiceClient::new(channel.clone()),
+            lineage: LineageServiceClient::new(channel),
         }
+    }
+
+    /// What came of a thing, a sentence a line.
+    async fn lineage(&mut self, thing: &str) -> String {
+        let request = wire::GetLineageRequest {
+            thing: thing.to_owned(),
+            model: String::new(),
+        };
+        let found = self.lineage.get_lineage(request).await.unwrap().into_inner();
+        let named = |at: u32| found.nodes[at as usize].id.as_str();
+        let edges = found.edges.iter();
+        let sentences = edges.map(|edge| format!("{} {} {}\n", named(edge.from), edge.relation, named(edge.to)));
+        sentences.collect()
     }
 
     async fn write(&mut self, path: &str, bytes: &[u8]) {
@@ -289,6 +305,14 @@ async fn models_of_notebooks_are_imported_and_promoted_like_any_other() {
     };
     registry.champions.promote(promote).await.unwrap();
     assert_eq!(registry.champion().await.model.unwrap().version, 1);
+    let came_of_it = notebook.lineage(&registered.run_id).await;
+    for sentence in [
+        "registered as churn/1",
+        "churn/1 judged by",
+        "churn/1 promoted to churn@1",
+    ] {
+        assert!(came_of_it.contains(sentence), "{sentence} in\n{came_of_it}");
+    }
     assert!(notebook.version(1).await.aliases.contains(&"champion".to_owned()));
 
     // From now on a notebook does nothing but log: the rows are the champion's.

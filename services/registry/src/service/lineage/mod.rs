@@ -1,7 +1,8 @@
 //! Lineage: from predictions back to the data they rest on, and from data to everything that came of it.
 //!
 //! The graph is made of what the blob store holds: manifests of snapshots and versions, the gate's decisions, champion logs
-//! and the prediction log. So it outlives the database, which adds the names of runs and their states.
+//! and the prediction log. So it outlives the database, which adds the names of runs and their states, and
+//! which notebook's run a model was registered from.
 //!
 //! Not guaranteed: the same rows stored twice are one snapshot, and its manifest names where they came from first. A run that
 //! made no version is known by its id alone, with the snapshots that it has logged.
@@ -19,6 +20,7 @@ use holdfast_storage::{BlobStore, Key};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
+use super::store::VersionStore;
 use super::tracking::Tracking;
 use crate::error::{Error, Result, Violation};
 
@@ -34,15 +36,17 @@ const LONGEST_REQUEST: SignedDuration = SignedDuration::from_mins(10);
 pub struct Lineage {
     blobs: Arc<dyn BlobStore>,
     tracking: Tracking,
+    versions: Arc<dyn VersionStore>,
     facts: Arc<Mutex<Facts>>,
 }
 
 impl Lineage {
-    /// Over the records in `blobs` and the runs in `tracking`.
-    pub fn new(blobs: Arc<dyn BlobStore>, tracking: Tracking) -> Self {
+    /// Over the records in `blobs`, the runs in `tracking`, and what `versions` knows of notebooks' models.
+    pub fn new(blobs: Arc<dyn BlobStore>, tracking: Tracking, versions: Arc<dyn VersionStore>) -> Self {
         Self {
             blobs,
             tracking,
+            versions,
             facts: Arc::default(),
         }
     }
@@ -71,11 +75,24 @@ impl Lineage {
         if thing.is_empty() {
             return Err(Violation::new("thing", "required", "must name something").into());
         }
+        let registered = self.versions.registered_from_runs().await?;
         let mut graph = {
             let mut facts = self.facts.lock().await;
             facts::gather(&self.blobs, &mut facts).await?;
             let mut graph = Builder::of(&facts);
+            let mut of_logged_model = Vec::new();
+            for from in registered {
+                let version = graph.refer(Kind::Version, version_id(&from.model, from.version));
+                if !from.run_id.is_empty() {
+                    let run = graph.refer(Kind::Run, from.run_id);
+                    graph.link(run, version, "registered as");
+                }
+                if from.model_id == thing {
+                    of_logged_model.push(version);
+                }
+            }
             let named = match resolve(&graph, &facts, thing, model)? {
+                _ if !of_logged_model.is_empty() => of_logged_model,
                 found if !found.is_empty() => found,
                 _ => {
                     drop(facts);

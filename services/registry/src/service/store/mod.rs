@@ -40,7 +40,7 @@ pub use retention::{
 };
 pub(crate) use statement::Value;
 pub use tracking::TrackingStore;
-pub use versions::VersionStore;
+pub use versions::{RegisteredFrom, VersionStore};
 pub use webhooks::WebhookStore;
 
 /// Which page of a list.

@@ -10,7 +10,7 @@ use super::sql_imports;
 use super::sql_registered::{lock_versions, next_version, touch_model};
 use super::sql_webhooks::tell;
 use super::statement::values;
-use super::versions::VersionStore;
+use super::versions::{RegisteredFrom, VersionStore};
 use super::{Page, PageRequest};
 use crate::error::{Error, Result};
 use crate::service::gate::GateDecision;
@@ -181,6 +181,24 @@ impl VersionStore for SqlStore {
             })
         })
         .await
+    }
+
+    async fn registered_from_runs(&self) -> Result<Vec<RegisteredFrom>> {
+        let sql = "SELECT run_id, model_id, model, version FROM model_versions
+                   WHERE origin = 'registered' AND artifact_digest IS NOT NULL ORDER BY model, version";
+        let rows = self
+            .readers
+            .fetch_all::<(String, String, String, i64)>(sql, values![])
+            .await?;
+        let found = rows.into_iter().map(|(run_id, model_id, model, version)| {
+            Ok(RegisteredFrom {
+                run_id,
+                model_id,
+                model: model_name(&model)?,
+                version: version_number(version)?,
+            })
+        });
+        found.collect()
     }
 
     async fn others_judged_on(&self, model: &ModelName, version: ModelVersion, test_snapshot: &Digest) -> Result<u32> {

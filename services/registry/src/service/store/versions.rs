@@ -11,6 +11,19 @@ use crate::error::Result;
 use crate::service::gate::GateDecision;
 use crate::service::models::{FinishedVersion, VersionRecord};
 
+/// What a version was registered from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredFrom {
+    /// The run; empty where none is known.
+    pub run_id: String,
+    /// The logged model; empty where it was none.
+    pub model_id: String,
+    /// The model.
+    pub model: ModelName,
+    /// The version.
+    pub version: ModelVersion,
+}
+
 /// Versions and the gate's decisions about them. Every method that writes is one transaction, durable on return.
 #[async_trait]
 pub trait VersionStore: Send + Sync + Debug {
@@ -38,6 +51,8 @@ pub trait VersionStore: Send + Sync + Debug {
         digest: &Digest,
         decision: &GateDecision,
     ) -> Result<()>;
+    /// The versions with an artefact that were registered from files of a run, a notebook's mostly.
+    async fn registered_from_runs(&self) -> Result<Vec<RegisteredFrom>>;
     /// How many other versions of the model have a decision that rests on this test snapshot.
     async fn others_judged_on(&self, model: &ModelName, version: ModelVersion, test_snapshot: &Digest) -> Result<u32>;
 }
