@@ -31,9 +31,10 @@ struct Registry {
     channel: Channel,
 }
 
-/// What a writer was told is written: batches of runs by number, and files.
+/// What a writer was told is written: a run, its batches by number, and files.
 #[derive(Default)]
 struct Acknowledged {
+    run: Option<String>,
     batches: Vec<(String, u64)>,
     files: Vec<(String, Vec<u8>)>,
 }
@@ -77,6 +78,8 @@ async fn write(channel: Channel, experiment: String, signals: Arc<Signals>) -> A
         return told;
     };
     let run = opened.into_inner().run.unwrap().run_id;
+    told.run = Some(run.clone());
+    signals.answered();
     for number in 0.. {
         if signals.is_over() || log(&mut tracking, &run, number).await.is_err() {
             break;
@@ -134,7 +137,7 @@ async fn store(channel: Channel, path: &str, bytes: Vec<u8>) -> Result<(), Statu
 async fn check(channel: &Channel, told: &[Acknowledged]) {
     let mut tracking = TrackingServiceClient::new(channel.clone());
     for acknowledged in told {
-        let Some((run, _)) = acknowledged.batches.first() else {
+        let Some(run) = &acknowledged.run else {
             continue;
         };
         let asked = wire::GetRunRequest { run_id: run.clone() };
