@@ -90,6 +90,11 @@ def fill_holdfast(connection, experiment):
             point.rows.append((number, key, at, 0, value, 0))
             last.rows.append((number, key, 0, at, value, experiment))
 
+    if not isinstance(connection, sqlite3.Connection):
+        # The numbers below are given out.
+        with connection.cursor() as cursor:
+            sequence = "pg_get_serial_sequence('runs', 'position')"
+            cursor.execute(f"SELECT setval({sequence}, %s)", [RUNS])
     fill(connection, [run, tag, point, last], add)
 
 

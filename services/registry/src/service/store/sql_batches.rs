@@ -10,12 +10,12 @@ use sqlx::AssertSqlSafe;
 use super::database::{SqlStore, micros, timestamp};
 use super::sql_logged_models;
 use super::sql_runs::{active, write_tags};
-use super::statement::{Tx, Value, values};
+use super::statement::{Dialect, Tx, Value, values};
 use crate::error::{Error, Result, Violation};
 use crate::service::tracking::{Batch, KeyValue, Metric};
 
-/// Rows of one statement, largest first. Few sizes, so that each is prepared once.
-const ROWS_AT_ONCE: [usize; 3] = [100, 10, 1];
+/// Rows of one statement in SQLite, largest first. Few sizes, so that each is prepared once.
+const ROWS_AT_ONCE: [usize; 4] = [500, 100, 10, 1];
 
 type MetricRow = (String, i64, i64, f64, i64);
 
@@ -191,31 +191,91 @@ async fn insert<T>(
     tx: &mut Tx<'_>,
     table: &str,
     conflict: &str,
+    rows: &[T],
+    row: impl Fn(&T) -> Vec<Value>,
+) -> Result<()> {
+    match tx.dialect() {
+        Dialect::Sqlite => insert_tuples(tx, table, conflict, rows, row).await,
+        Dialect::Postgres => {
+            let rows: Vec<Vec<Value>> = rows.iter().map(row).collect();
+            let (sql, values) = as_arrays(table, conflict, &rows);
+            tx.execute(AssertSqlSafe(sql), values).await.map(drop)
+        }
+    }
+}
+
+/// In SQLite: `VALUES` of many rows.
+async fn insert_tuples<T>(
+    tx: &mut Tx<'_>,
+    table: &str,
+    conflict: &str,
     mut rows: &[T],
     row: impl Fn(&T) -> Vec<Value>,
 ) -> Result<()> {
+    // A named placeholder is looked up among all, which for hundreds costs more than the rows: these have no names.
+    let tuple = format!("({})", vec!["?"; table.matches(',').count() + 1].join(", "));
     for size in ROWS_AT_ONCE {
         if rows.len() < size {
             continue;
         }
         let (some, rest) = rows.split_at(rows.len() / size * size);
         rows = rest;
-        let columns = table.matches(',').count() + 1;
-        let tuples: Vec<String> = (0..size)
-            .map(|index| {
-                let marks: Vec<String> = (1..=columns)
-                    .map(|mark| format!("${}", index * columns + mark))
-                    .collect();
-                format!("({})", marks.join(", "))
-            })
-            .collect();
-        let sql = format!("INSERT INTO {table} VALUES {} {conflict}", tuples.join(", "));
+        let tuples = vec![tuple.as_str(); size].join(", ");
+        let sql = format!("INSERT INTO {table} VALUES {tuples} {conflict}");
         for chunk in some.chunks_exact(size) {
             let values = chunk.iter().flat_map(&row).collect();
             tx.execute(AssertSqlSafe(sql.clone()), values).await?;
         }
     }
     Ok(())
+}
+
+/// In Postgres: a column is an array, so that one short statement, which is planned once, takes any number of rows.
+fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>]) -> (String, Vec<Value>) {
+    let columns = rows.first().map_or(0, Vec::len);
+    let (mut arrays, mut values) = (Vec::new(), Vec::new());
+    for column in 0..columns {
+        let cells = || rows.iter().filter_map(|row| row.get(column));
+        let kind = match cells().next() {
+            Some(Value::Real(_)) => "double precision",
+            Some(Value::Text(_)) => "text",
+            Some(Value::Integer(_)) | None => "bigint",
+        };
+        values.push(Value::from(array(cells())));
+        arrays.push(format!("${}::text::{kind}[]", values.len()));
+    }
+    let arrays = arrays.join(", ");
+    (
+        format!("INSERT INTO {table} SELECT * FROM unnest({arrays}) {conflict}"),
+        values,
+    )
+}
+
+/// An array as Postgres reads it. Numbers are written so that they come back to the bit.
+fn array<'v>(cells: impl Iterator<Item = &'v Value>) -> String {
+    let mut text = String::from("{");
+    for cell in cells {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        match cell {
+            Value::Integer(Some(value)) => text.push_str(&value.to_string()),
+            Value::Real(Some(value)) => text.push_str(&value.to_string()),
+            Value::Text(Some(value)) => {
+                text.push('"');
+                for character in value.chars() {
+                    if matches!(character, '"' | '\\') {
+                        text.push('\\');
+                    }
+                    text.push(character);
+                }
+                text.push('"');
+            }
+            Value::Integer(None) | Value::Real(None) | Value::Text(None) => text.push_str("NULL"),
+        }
+    }
+    text.push('}');
+    text
 }
 
 fn metric((key, step, measured_at, value, is_nan): MetricRow) -> Result<Metric> {
@@ -226,4 +286,23 @@ fn metric((key, step, measured_at, value, is_nan): MetricRow) -> Result<Metric> 
         step,
         on: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_written_as_postgres_reads_them() {
+        let texts = values!["a", "", "b\"c\\d", "{,}", "NULL"];
+        assert_eq!(array(texts.iter()), r#"{"a","","b\"c\\d","{,}","NULL"}"#);
+        let reals = values![0.1, f64::INFINITY, -0.0, 1e300, Option::<f64>::None];
+        assert!(
+            array(reals.iter()).starts_with("{0.1,inf,-0,1000000"),
+            "{}",
+            array(reals.iter())
+        );
+        assert!(array(reals.iter()).ends_with(",NULL}"));
+        assert_eq!(array(values![-7_i64, i64::MAX].iter()), format!("{{-7,{}}}", i64::MAX));
+    }
 }
