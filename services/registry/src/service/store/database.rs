@@ -9,11 +9,12 @@ use futures::future::BoxFuture;
 use holdfast_domain::Digest;
 use holdfast_storage::Secret;
 use jiff::Timestamp;
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Notify;
 
-use super::statement::{Dialect, Readers, Tx};
+use super::statement::{Dialect, Readers, Tx, Value};
 use super::writer::Writer;
 use super::{Page, migrations};
 use crate::error::{Error, Result};
@@ -131,6 +132,27 @@ impl SqlStore {
                 let done = work(Tx::Postgres(&mut transaction)).await?;
                 transaction.commit().await?;
                 Ok(done)
+            }
+        }
+    }
+}
+
+impl SqlStore {
+    /// Runs one statement, which is durable on return.
+    pub(super) async fn write_statement(&self, sql: String, values: Vec<Value>) -> Result<()> {
+        match &self.writes {
+            Writes::Sqlite(_) => {
+                self.write(move |mut tx| {
+                    Box::pin(async move { tx.execute(AssertSqlSafe(sql), values).await.map(drop) })
+                })
+                .await
+            }
+            Writes::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                Tx::Postgres(&mut connection)
+                    .execute(AssertSqlSafe(sql), values)
+                    .await
+                    .map(drop)
             }
         }
     }

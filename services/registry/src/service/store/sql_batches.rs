@@ -21,6 +21,10 @@ type MetricRow = (String, i64, i64, f64, i64);
 
 impl SqlStore {
     pub(super) async fn write_batch(&self, run_id: &str, mut batch: Batch) -> Result<()> {
+        let alone = batch.params.is_empty() && batch.tags.is_empty();
+        if self.dialect() == Dialect::Postgres && alone && batch.metrics.iter().all(|metric| metric.on.is_none()) {
+            return self.write_points(run_id, &batch.metrics).await;
+        }
         let run = run_id.to_owned();
         batch.tags.sort_by(|one, other| one.key.cmp(&other.key));
         self.write(move |mut tx| {
@@ -33,6 +37,27 @@ impl SqlStore {
             })
         })
         .await
+    }
+
+    /// Metrics and nothing else, in Postgres: one statement is a transaction, and saves most of the way there and back.
+    async fn write_points(&self, run_id: &str, metrics: &[Metric]) -> Result<()> {
+        let at = self.active_run(run_id).await?;
+        if metrics.is_empty() {
+            return Ok(());
+        }
+        let points: Vec<Vec<Value>> = sorted(metrics)
+            .iter()
+            .map(|metric| point(at.position, metric))
+            .collect();
+        let latest = latest(metrics).into_values();
+        let latest: Vec<Vec<Value>> = latest
+            .map(|metric| latest_point(at.position, at.experiment_id, metric))
+            .collect();
+        let (all, mut values) = as_arrays(METRICS, "ON CONFLICT DO NOTHING", &points, 0);
+        let (last, more) = as_arrays(LATEST_METRICS, KEEP_LATEST, &latest, values.len());
+        values.extend(more);
+        self.write_statement(format!("WITH points AS ({all}) {last}"), values)
+            .await
     }
 
     pub(super) async fn select_metric_history(
@@ -125,42 +150,40 @@ async fn write_metrics(tx: &mut Tx<'_>, position: i64, experiment: i64, metrics:
     if metrics.is_empty() {
         return Ok(());
     }
+    let row = |metric: &&Metric| point(position, metric);
+    insert(tx, METRICS, "ON CONFLICT DO NOTHING", &sorted(metrics), row).await?;
+    let latest: Vec<&Metric> = latest(metrics).into_values().collect();
+    let row = |metric: &&Metric| latest_point(position, experiment, metric);
+    insert(tx, LATEST_METRICS, KEEP_LATEST, &latest, row).await
+}
+
+const METRICS: &str = "metrics (run, key, measured_at_us, step, value, is_nan)";
+const LATEST_METRICS: &str = "latest_metrics (run, key, step, measured_at_us, value, experiment_id)";
+
+/// In the order of the table.
+fn sorted(metrics: &[Metric]) -> Vec<&Metric> {
     let mut sorted: Vec<&Metric> = metrics.iter().collect();
     sorted.sort_by(|one, other| {
         (&one.key, one.measured_at, one.step)
             .cmp(&(&other.key, other.measured_at, other.step))
             .then(one.value.total_cmp(&other.value))
     });
-    let row = |metric: &&Metric| {
-        let (value, is_nan) = if metric.value.is_nan() {
-            (0.0, 1)
-        } else {
-            (metric.value, 0)
-        };
-        values![
-            position,
-            &metric.key,
-            micros(metric.measured_at),
-            metric.step,
-            value,
-            i64::from(is_nan)
-        ]
-    };
-    let table = "metrics (run, key, measured_at_us, step, value, is_nan)";
-    insert(tx, table, "ON CONFLICT DO NOTHING", &sorted, row).await?;
+    sorted
+}
 
-    let latest: Vec<&Metric> = latest(metrics).into_values().collect();
-    let row = |metric: &&Metric| {
-        let value = if metric.value.is_nan() {
-            None
-        } else {
-            Some(metric.value)
-        };
-        let at = micros(metric.measured_at);
-        values![position, &metric.key, metric.step, at, value, experiment]
-    };
-    let table = "latest_metrics (run, key, step, measured_at_us, value, experiment_id)";
-    insert(tx, table, KEEP_LATEST, &latest, row).await
+/// A row of [`METRICS`].
+fn point(position: i64, metric: &Metric) -> Vec<Value> {
+    let is_nan = metric.value.is_nan();
+    let value = if is_nan { 0.0 } else { metric.value };
+    let at = micros(metric.measured_at);
+    values![position, &metric.key, at, metric.step, value, i64::from(is_nan)]
+}
+
+/// A row of [`LATEST_METRICS`].
+fn latest_point(position: i64, experiment: i64, metric: &Metric) -> Vec<Value> {
+    let value = (!metric.value.is_nan()).then_some(metric.value);
+    let at = micros(metric.measured_at);
+    values![position, &metric.key, metric.step, at, value, experiment]
 }
 
 /// The latest value is that of the highest step, then the latest time, then the largest value: MLflow's rule.
@@ -198,7 +221,7 @@ async fn insert<T>(
         Dialect::Sqlite => insert_tuples(tx, table, conflict, rows, row).await,
         Dialect::Postgres => {
             let rows: Vec<Vec<Value>> = rows.iter().map(row).collect();
-            let (sql, values) = as_arrays(table, conflict, &rows);
+            let (sql, values) = as_arrays(table, conflict, &rows, 0);
             tx.execute(AssertSqlSafe(sql), values).await.map(drop)
         }
     }
@@ -231,7 +254,8 @@ async fn insert_tuples<T>(
 }
 
 /// In Postgres: a column is an array, so that one short statement, which is planned once, takes any number of rows.
-fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>]) -> (String, Vec<Value>) {
+/// Its placeholders come after `before` others.
+fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>], before: usize) -> (String, Vec<Value>) {
     let columns = rows.first().map_or(0, Vec::len);
     let (mut arrays, mut values) = (Vec::new(), Vec::new());
     for column in 0..columns {
@@ -242,7 +266,7 @@ fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>]) -> (String, Vec<V
             Some(Value::Integer(_)) | None => "bigint",
         };
         values.push(Value::from(array(cells())));
-        arrays.push(format!("${}::text::{kind}[]", values.len()));
+        arrays.push(format!("${}::text::{kind}[]", before + values.len()));
     }
     let arrays = arrays.join(", ");
     (
