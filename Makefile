@@ -19,12 +19,19 @@ files = $(shell git ls-files --cached --others --exclude-standard -- $(1))
 
 ##@ Run
 
+# Both choose features over the same packages, so that neither compiles again what the other did.
+RELEASE := $(CARGO) build --release --locked --workspace --exclude holdfast-load
+
 .PHONY: build
 build: ## Build the holdfast command and the five services into target/release
-	$(CARGO) build --release --locked --workspace --exclude holdfast-load --bins
+	$(RELEASE) --bins
+
+.PHONY: build-command
+build-command: ## Build the holdfast command alone, which has the five services in it
+	$(RELEASE) --bin holdfast
 
 .PHONY: demo
-demo: $(if $(filter file,$(origin BIN_DIR)),build) ## Build, then run the whole loop and keep serving. BANK_CSV=FILE for real customers, ONCE=1 to end after the loop, SCENARIO=NAME for another drift
+demo: $(if $(filter file,$(origin BIN_DIR)),build-command) ## Build the command, then run the whole loop and keep serving. BANK_CSV=FILE for real customers, ONCE=1 to end after the loop, SCENARIO=NAME for another drift
 	$(BIN_DIR)/holdfast demo $(if $(ONCE),--once --json) $(if $(BANK_CSV),--csv "$$BANK_CSV") $(if $(SCENARIO),--scenario "$$SCENARIO")
 
 ##@ Check

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Fault;
@@ -34,6 +35,9 @@ const KILLED: i32 = 130;
 #[error("{0}")]
 pub struct UsageError(pub String);
 
+/// The main function of a process.
+type Main<'a> = Box<dyn FnOnce(Shutdown) -> LocalBoxFuture<'a, anyhow::Result<()>> + 'a>;
+
 /// Runs `main` to its end and gives the exit code. SIGINT and SIGTERM trigger the [`Shutdown`] that `main` gets; `main` should return when it triggers (or
 /// when its work is done, which triggers it). A second signal exits at once.
 pub fn run<F, Fut>(name: &'static str, main: F) -> ExitCode
@@ -51,6 +55,8 @@ where
         Ok(runtime) => runtime,
         Err(error) => return report(name, &anyhow::Error::new(error).context("cannot start the runtime")),
     };
+    // Boxed, or the runtime's several ways to wait would each have the code of the whole program in them.
+    let main: Main<'_> = Box::new(|shutdown| Box::pin(main(shutdown)));
     let code = match runtime.block_on(supervise(name, main)) {
         Ok(Outcome { failure: None, .. }) => ExitCode::SUCCESS,
         Ok(Outcome {
@@ -63,11 +69,7 @@ where
     code
 }
 
-async fn supervise<F, Fut>(name: &'static str, main: F) -> anyhow::Result<Outcome>
-where
-    F: FnOnce(Shutdown) -> Fut,
-    Fut: Future<Output = anyhow::Result<()>>,
-{
+async fn supervise(name: &'static str, main: Main<'_>) -> anyhow::Result<Outcome> {
     let shutdown = Shutdown::new(name);
     let interrupt = signal(SignalKind::interrupt())?;
     let terminate = signal(SignalKind::terminate())?;

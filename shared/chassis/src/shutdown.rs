@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use futures::stream::{Stream, StreamExt};
 use futures::{FutureExt, future};
 use tokio::sync::OnceCell;
@@ -273,8 +274,10 @@ impl Shutdown {
 
     /// Waits for the start of the procedure, runs it, and says how it went. Any number of callers get the same outcome; whoever waits first does
     /// the work.
-    pub async fn finish(&self) -> Outcome {
-        self.shared.outcome.get_or_init(|| self.procedure()).await.clone()
+    ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    pub fn finish(&self) -> BoxFuture<'_, Outcome> {
+        async { self.shared.outcome.get_or_init(|| self.procedure()).await.clone() }.boxed()
     }
 
     // The phases of the module's comment, in order.
@@ -282,7 +285,7 @@ impl Shutdown {
         let shared = &self.shared;
         shared.stopping.cancelled().await; // 1 and 2: servers and readiness watch this token
         let children = lock(&shared.children).clone();
-        let children_in_time = future::join_all(children.iter().map(|child| Box::pin(child.finish())))
+        let children_in_time = future::join_all(children.iter().map(Self::finish))
             .await
             .into_iter()
             .all(|outcome| outcome.in_time);

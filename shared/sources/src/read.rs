@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use holdfast_domain::{Customer, Schema, Strictness};
 
 use crate::blocking::Blocking;
@@ -31,7 +32,12 @@ pub trait Source: Send {
     async fn fill(&mut self, limit: usize, rows: Rows) -> Result<Rows, SourceError>;
 }
 
-pub(crate) async fn open(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, SourceError> {
+// Boxed, so that the code of every kind of source is generated once, here, and not again in every crate that waits for it.
+pub(crate) fn open(spec: &SourceSpec, reading: Reading) -> BoxFuture<'_, Result<Box<dyn Source>, SourceError>> {
+    Box::pin(opened(spec, reading))
+}
+
+async fn opened(spec: &SourceSpec, reading: Reading) -> Result<Box<dyn Source>, SourceError> {
     let name = spec.to_string();
     match spec.clone() {
         SourceSpec::Csv { path } => {

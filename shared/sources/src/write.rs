@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use futures::future::BoxFuture;
 use holdfast_domain::{Column, Customer, FeatureKind, FieldValue, Schema};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, QueryBuilder, Sqlite};
@@ -17,9 +18,19 @@ const INSERT_ROWS: usize = 1_000;
 
 /// Writes customers to a CSV file (replacing it in one step) or to a new table of an SQLite database (made when it is not there).
 ///
+/// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+///
 /// # Errors
 /// [`SourceError::Unsupported`] for other kinds and for a table that exists already, or what kept it from being written.
-pub async fn write(spec: &SourceSpec, customers: &[Customer], schema: &Schema) -> Result<(), SourceError> {
+pub fn write<'a>(
+    spec: &'a SourceSpec,
+    customers: &'a [Customer],
+    schema: &'a Schema,
+) -> BoxFuture<'a, Result<(), SourceError>> {
+    Box::pin(written(spec, customers, schema))
+}
+
+async fn written(spec: &SourceSpec, customers: &[Customer], schema: &Schema) -> Result<(), SourceError> {
     let name = spec.to_string();
     match spec {
         SourceSpec::Csv { path } => write_csv(&name, path, customers, schema).await,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -134,9 +135,15 @@ impl BlobStoreSettings {
 
     /// Opens the store. An S3 server is not contacted: services start while it is away.
     ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    ///
     /// # Errors
     /// [`Error::Settings`] when [`BlobStoreSettings::problems`] are found; [`Error::Io`] when the directory cannot be used.
-    pub async fn open(&self, data_dir: &Path) -> Result<Arc<dyn BlobStore>> {
+    pub fn open<'a>(&'a self, data_dir: &'a Path) -> BoxFuture<'a, Result<Arc<dyn BlobStore>>> {
+        Box::pin(self.opened(data_dir))
+    }
+
+    async fn opened(&self, data_dir: &Path) -> Result<Arc<dyn BlobStore>> {
         let problems = self.problems();
         if !problems.is_empty() {
             return Err(Error::Settings(problems));

@@ -23,6 +23,7 @@ pub(crate) mod up;
 pub(crate) mod webhooks;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use holdfast_chassis::UsageError;
@@ -61,7 +62,8 @@ pub(crate) fn dispatch(cli: Cli) -> ExitCode {
         // These two are servers: the chassis owns their signals and their end.
         Command::Up(args) => up::main(args, Output::new(global.json)),
         Command::Demo(args) => demo::main(args, Output::new(global.json)),
-        command => finish(block_on(client(global, command))),
+        // Boxed, or the runtime's several ways to wait would each have the code of all commands in them.
+        command => finish(block_on(Box::pin(client(global, command)))),
     }
 }
 
@@ -95,7 +97,7 @@ async fn client(global: Global, command: Command) -> Result<()> {
 }
 
 /// Clients keep the system's own way with signals, Ctrl-C ends them at once; but for `tune`, which has its run cancelled first.
-fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+fn block_on(work: Pin<Box<dyn Future<Output = Result<()>>>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::server::NamedService;
@@ -112,9 +113,15 @@ impl ServerBuilder {
 
     /// Binds both addresses; nothing is answered before [`BoundServer::serve`].
     ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    ///
     /// # Errors
     /// [`BindError`] if an address cannot be had or a descriptor set is damaged.
-    pub async fn bind(self) -> Result<BoundServer, BindError> {
+    pub fn bind(self) -> BoxFuture<'static, Result<BoundServer, BindError>> {
+        Box::pin(self.bound())
+    }
+
+    async fn bound(self) -> Result<BoundServer, BindError> {
         let damaged = |error: &dyn std::fmt::Display| BindError::Descriptors(error.to_string());
         let (mut services, methods) = methods(&self.descriptors, &self.services).map_err(|error| damaged(&error))?;
         services.extend(

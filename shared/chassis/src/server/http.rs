@@ -8,6 +8,7 @@ use ::http::{HeaderMap, Method, Request, Response};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath};
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
 use tracing::Span;
@@ -156,9 +157,15 @@ impl HttpServer {
 
     /// Binds both addresses; nothing is answered before [`BoundHttpServer::serve`].
     ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    ///
     /// # Errors
     /// [`BindError`] if an address cannot be had.
-    pub async fn bind(self) -> Result<BoundHttpServer, BindError> {
+    pub fn bind(self) -> BoxFuture<'static, Result<BoundHttpServer, BindError>> {
+        Box::pin(self.bound())
+    }
+
+    async fn bound(self) -> Result<BoundHttpServer, BindError> {
         let layers = RequestLayers::<Http>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),

@@ -8,60 +8,98 @@ use serde_json::{Map, Value};
 
 use super::layers::{Assignment, KeyPath, Layers, collect, merged};
 use super::suggest::nearest;
-use super::{COMMON_DEFAULTS, Common, SECTIONS, Section, SettingsError, SettingsSources, SettingsViolation};
+use super::{
+    COMMON_DEFAULTS, Common, SECTIONS, Section, ServerSettings, SettingsError, SettingsSources, SettingsViolation,
+};
 
 /// Loads the common settings and the section of one service.
 ///
 /// # Errors
 /// [`SettingsError::Invalid`] with *every* unknown key, wrong type and broken rule; the other variants if a source cannot be read at all.
 pub fn load<S: Section>(sources: &SettingsSources) -> Result<(Common, S), SettingsError> {
-    let defaults = defaults::<S>()?;
-    let file = sources.file.as_deref().map(read_file).transpose()?;
-    let mut layers = collect(&defaults, file, sources);
-
-    let (common_defaults, section_defaults) = divided::<S>(&defaults);
-    let is_section = |path: &KeyPath| path.first().is_some_and(|key| key == S::NAME);
-    let (section_layer, common_layer): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut layers.assignments)
-        .into_iter()
-        .partition(|(path, _)| is_section(path));
-    let common: Option<Common> = typed(&common_defaults, common_layer, &[], &mut layers);
-    let section: Option<S> = typed(&section_defaults, section_layer, &[S::NAME.to_owned()], &mut layers);
-
-    let mut violations = layers.violations;
-    if let Some(common) = &common {
-        violations.extend(common.violations());
-    }
+    let mut loading = Loading::start(S::NAME, S::DEFAULTS, sources)?;
+    let section: Option<S> = typed(|fit| loading.section(fit));
     if let Some(section) = &section {
-        violations.extend(
-            section
-                .server()
-                .map(|server| server.violations(S::NAME))
-                .unwrap_or_default(),
-        );
+        loading.check_server(section.server());
     }
-    if let (Some(common), Some(section)) = (&common, &section) {
-        violations.extend(section.validate(common).err().unwrap_or_default());
+    if let (Some(common), Some(section)) = (&loading.common, &section) {
+        let broken = section.validate(common).err().unwrap_or_default();
+        loading.layers.violations.extend(broken);
     }
-    match (common, section) {
+    let violations = loading.layers.violations;
+    match (loading.common, section) {
         (Some(common), Some(section)) if violations.is_empty() => Ok((common, section)),
-        _ => {
-            violations.sort_by(|a, b| a.path.cmp(&b.path));
-            Err(SettingsError::Invalid(violations))
+        _ => Err(invalid(violations)),
+    }
+}
+
+fn invalid(mut violations: Vec<SettingsViolation>) -> SettingsError {
+    violations.sort_by(|a, b| a.path.cmp(&b.path));
+    SettingsError::Invalid(violations)
+}
+
+/// What loading is about whatever the section's type: with this apart, a crate that loads a section compiles the section's own reading and no more.
+struct Loading {
+    name: &'static str,
+    section_defaults: Value,
+    section_layer: BTreeMap<KeyPath, Assignment>,
+    common: Option<Common>,
+    layers: Layers,
+}
+
+impl Loading {
+    /// Collects all layers and reads the common settings.
+    fn start(
+        name: &'static str,
+        section_defaults: &'static str,
+        sources: &SettingsSources,
+    ) -> Result<Self, SettingsError> {
+        let defaults = defaults(name, section_defaults)?;
+        let file = sources.file.as_deref().map(read_file).transpose()?;
+        let mut layers = collect(&defaults, file, sources);
+        let (common_defaults, section_defaults) = divided(name, &defaults);
+        let is_section = |path: &KeyPath| path.first().is_some_and(|key| key == name);
+        let (section_layer, common_layer): (BTreeMap<_, _>, BTreeMap<_, _>) = std::mem::take(&mut layers.assignments)
+            .into_iter()
+            .partition(|(path, _)| is_section(path));
+        let common: Option<Common> = typed(|fit| settled(&common_defaults, common_layer, &[], &mut layers, fit));
+        if let Some(common) = &common {
+            layers.violations.extend(common.violations());
         }
+        Ok(Self {
+            name,
+            section_defaults,
+            section_layer,
+            common,
+            layers,
+        })
+    }
+
+    fn section(&mut self, fit: Fit<'_>) -> bool {
+        let layer = std::mem::take(&mut self.section_layer);
+        settled(
+            &self.section_defaults,
+            layer,
+            &[self.name.to_owned()],
+            &mut self.layers,
+            fit,
+        )
+    }
+
+    fn check_server(&mut self, server: Option<&ServerSettings>) {
+        let violations = server.map(|server| server.violations(self.name));
+        self.layers.violations.extend(violations.unwrap_or_default());
     }
 }
 
 /// The tree of all known keys with their defaults: common keys at the top, the section under its name.
-fn defaults<S: Section>() -> Result<Value, SettingsError> {
+fn defaults(name: &'static str, section: &'static str) -> Result<Value, SettingsError> {
     let mut tree = embedded("common", COMMON_DEFAULTS)?;
-    if !SECTIONS.contains(&S::NAME) {
+    if !SECTIONS.contains(&name) {
         let message = "not a known section name".to_owned();
-        return Err(SettingsError::BrokenDefaults {
-            section: S::NAME,
-            message,
-        });
+        return Err(SettingsError::BrokenDefaults { section: name, message });
     }
-    tree.insert(S::NAME.to_owned(), Value::Object(embedded(S::NAME, S::DEFAULTS)?));
+    tree.insert(name.to_owned(), Value::Object(embedded(name, section)?));
     Ok(Value::Object(tree))
 }
 
@@ -74,13 +112,13 @@ fn embedded(section: &'static str, text: &str) -> Result<Map<String, Value>, Set
     }
 }
 
-fn divided<S: Section>(defaults: &Value) -> (Value, Value) {
+fn divided(name: &str, defaults: &Value) -> (Value, Value) {
     let mut common = defaults.clone();
     let section = common
         .as_object_mut()
-        .and_then(|keys| keys.remove(S::NAME))
+        .and_then(|keys| keys.remove(name))
         .unwrap_or_default();
-    (common, Value::Object(Map::from_iter([(S::NAME.to_owned(), section)])))
+    (common, Value::Object(Map::from_iter([(name.to_owned(), section)])))
 }
 
 fn read_file(path: &Path) -> Result<(String, Value), SettingsError> {
@@ -106,26 +144,41 @@ fn parse(text: &str) -> Result<Value, String> {
         .map_err(|error| error.without_snippet().to_string())
 }
 
+/// Reads a tree as some type and keeps the value, or says why it does not fit.
+type Fit<'a> = &'a mut dyn FnMut(Value) -> Result<(), serde_path_to_error::Error<serde_json::Error>>;
+
+/// The value, if `settle` found one that fits. The one part that is compiled for every type.
+fn typed<T: DeserializeOwned>(settle: impl FnOnce(Fit<'_>) -> bool) -> Option<T> {
+    let mut value = None;
+    let fits = settle(&mut |tree| {
+        value = Some(serde_path_to_error::deserialize(tree)?);
+        Ok(())
+    });
+    value.filter(|_| fits)
+}
+
 /// Deserialises, and on failure blames an assignment, takes it out and tries again, so that every wrong value is found and not just the first.
-/// `root` is the path of the value inside the trees.
-fn typed<T: DeserializeOwned>(
+/// `root` is the path of the value inside the trees. True if nothing was wrong; the last value that `fit` got is then the one.
+fn settled(
     defaults: &Value,
     mut assignments: BTreeMap<KeyPath, Assignment>,
     root: &[String],
     layers: &mut Layers,
-) -> Option<T> {
+    fit: Fit<'_>,
+) -> bool {
     let mut failed = false;
     // Every turn settles, re-reads or removes an assignment, so the loop ends.
     loop {
-        let error = match attempt::<T>(defaults, &assignments, root) {
-            Ok(value) => return (!failed).then_some(value),
-            Err(error) => error,
+        let Err(error) = attempt(defaults, &assignments, root, fit) else {
+            return !failed;
         };
-        let Some(culprit) = culprit::<T>(defaults, &assignments, root, &error) else {
+        let Some(culprit) = culprit(defaults, &assignments, root, &error, fit) else {
             layers.violations.push(error.into_violation());
-            return None;
+            return false;
         };
-        let assignment = assignments.get_mut(&culprit)?;
+        let Some(assignment) = assignments.get_mut(&culprit) else {
+            return false;
+        };
         if let Some(other) = assignment.other_reading.take() {
             assignment.value = other;
             continue;
@@ -149,11 +202,12 @@ struct Misfit {
     message: String,
 }
 
-fn attempt<T: DeserializeOwned>(
+fn attempt(
     defaults: &Value,
     assignments: &BTreeMap<KeyPath, Assignment>,
     root: &[String],
-) -> Result<T, Misfit> {
+    fit: Fit<'_>,
+) -> Result<(), Misfit> {
     let mut tree = merged(defaults, assignments);
     for key in root {
         tree = tree
@@ -161,7 +215,7 @@ fn attempt<T: DeserializeOwned>(
             .and_then(|keys| keys.remove(key))
             .unwrap_or_else(|| Value::Object(Map::new()));
     }
-    serde_path_to_error::deserialize(tree).map_err(|error| {
+    fit(tree).map_err(|error| {
         let below = error.path().iter().map(ToString::to_string).filter(|key| key != "?");
         Misfit {
             path: root.iter().cloned().chain(below).collect(),
@@ -172,11 +226,12 @@ fn attempt<T: DeserializeOwned>(
 
 /// The assignment at fault: the one at the error's path, else the one under it whose removal changes the error (serde loses the exact path inside
 /// flattened structs and tagged enums).
-fn culprit<T: DeserializeOwned>(
+fn culprit(
     defaults: &Value,
     assignments: &BTreeMap<KeyPath, Assignment>,
     root: &[String],
     error: &Misfit,
+    fit: Fit<'_>,
 ) -> Option<KeyPath> {
     if let Some(path) = assignments.keys().find(|path| error.path.starts_with(path)) {
         return Some(path.clone());
@@ -187,8 +242,8 @@ fn culprit<T: DeserializeOwned>(
         .find_map(|path| {
             let mut without = assignments.clone();
             without.remove(path);
-            let changed = match attempt::<T>(defaults, &without, root) {
-                Ok(_) => true,
+            let changed = match attempt(defaults, &without, root, fit) {
+                Ok(()) => true,
                 Err(other) => other.path != error.path || other.message != error.message,
             };
             changed.then(|| path.clone())

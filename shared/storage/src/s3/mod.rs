@@ -24,6 +24,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use backon::BackoffBuilder;
 use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 use self::failure::{CreateOutcome, create_outcome, is_missing, to_error};
@@ -88,9 +89,15 @@ pub struct S3Store {
 impl S3Store {
     /// Prepares a client; the server is not contacted.
     ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    ///
     /// # Errors
     /// [`Error::Settings`] when the settings are not usable, or no region is found.
-    pub async fn open(settings: &S3Settings) -> Result<Self> {
+    pub fn open(settings: &S3Settings) -> BoxFuture<'_, Result<Self>> {
+        Box::pin(Self::opened(settings))
+    }
+
+    async fn opened(settings: &S3Settings) -> Result<Self> {
         let problems = settings.problems();
         if !problems.is_empty() {
             return Err(Error::Settings(problems));
@@ -109,9 +116,15 @@ impl S3Store {
     /// Creates or replaces the object with a file's content, streamed; readers see the old body or the new. S3 takes up to
     /// [`MAX_PUT_BYTES`] this way. The file must not change meanwhile.
     ///
+    /// Boxed, so that its code is generated once, here, and not again in every crate that waits for it.
+    ///
     /// # Errors
     /// As [`BlobStore::put`], and [`Error::Io`] when the file cannot be read.
-    pub async fn put_file(&self, key: &Key, path: &Path) -> Result<()> {
+    pub fn put_file<'a>(&'a self, key: &'a Key, path: &'a Path) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.stream_file(key, path))
+    }
+
+    async fn stream_file(&self, key: &Key, path: &Path) -> Result<()> {
         let metadata = tokio::fs::metadata(path).await;
         let length = metadata.map_err(|cause| unreadable(path, cause))?.len();
         let body = Body::File(path.to_owned()).stream().await?;
