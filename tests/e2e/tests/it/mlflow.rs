@@ -8,9 +8,6 @@ use holdfast_testkit::{ProcessBuilder, workspace_root};
 use crate::command_line::{Up, text};
 use crate::support::PATIENCE;
 
-/// What the champion learns from.
-const TABLE: &str = "bank.csv";
-
 /// The Python of a generation of clients.
 fn python(generation: u8) -> PathBuf {
     let variable = format!("HOLDFAST_TEST_MLFLOW{generation}_PYTHON");
@@ -32,7 +29,6 @@ async fn passes(generation: u8, part: &str, up: &Up, champion: &str) {
         .current_dir(workspace_root().join("tests/conformance/mlflow"))
         .env("HOLDFAST_CONFORMANCE_MLFLOW", up.url())
         .env("HOLDFAST_CONFORMANCE_CHAMPION", champion)
-        .env("HOLDFAST_CONFORMANCE_TABLE", up.file(TABLE))
         .env("HOME", up.file("home"))
         .spawn();
     let status = process.wait_exit(4 * PATIENCE).await;
@@ -49,7 +45,7 @@ async fn passes(generation: u8, part: &str, up: &Up, champion: &str) {
 /// Runs the suite against a stack with a champion.
 async fn suite_passes(generation: u8) {
     let up = Up::start().await;
-    let bank = up.simulate(TABLE, "2000").await;
+    let bank = up.simulate("bank.csv", "2000").await;
     let trained = up
         .json(&["train", "--source", text(&bank), "--seed", "7", "--preset", "fast"])
         .await;
