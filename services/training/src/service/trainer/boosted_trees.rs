@@ -273,6 +273,11 @@ impl Grown {
         self.trees.len()
     }
 
+    /// How many nodes they have together.
+    pub(super) fn nodes(&self) -> usize {
+        self.trees.iter().map(|tree| tree.nodes.len()).sum()
+    }
+
     /// All of them.
     fn estimator(&self) -> Result<Estimator, TrainError> {
         self.part(0..self.len())
