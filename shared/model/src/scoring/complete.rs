@@ -169,29 +169,35 @@ impl CompleteTrees {
     }
 
     /// The sums for 64 rows a word; `right` are the answers for the rows.
+    #[inline(always)]
     pub(super) fn sums<const WORDS: usize>(&self, mut right: Vec<Lanes<WORDS>>, sums: &mut [f64]) {
         right.resize(right.len() + ROOM, Lanes::NONE);
-        let add = match self.depth {
-            0 => add_rows::<1, WORDS>,
-            1 => add_rows::<2, WORDS>,
-            2 => add_rows::<4, WORDS>,
-            3 => add_rows::<8, WORDS>,
-            4 => add_rows::<16, WORDS>,
-            5 => add_rows::<32, WORDS>,
-            6 => add_rows::<64, WORDS>,
-            7 => add_rows::<128, WORDS>,
-            _ => add_rows::<256, WORDS>,
+        let turned = match self.depth {
+            0 => self.turned_sums::<1, WORDS>(&mut right),
+            1 => self.turned_sums::<2, WORDS>(&mut right),
+            2 => self.turned_sums::<4, WORDS>(&mut right),
+            3 => self.turned_sums::<8, WORDS>(&mut right),
+            4 => self.turned_sums::<16, WORDS>(&mut right),
+            5 => self.turned_sums::<32, WORDS>(&mut right),
+            6 => self.turned_sums::<64, WORDS>(&mut right),
+            7 => self.turned_sums::<128, WORDS>(&mut right),
+            _ => self.turned_sums::<256, WORDS>(&mut right),
         };
+        for (row, sum) in sums.iter_mut().enumerate() {
+            *sum = turned[row % 8][row / 64][row / 8 % 8];
+        }
+    }
+
+    #[inline(always)]
+    fn turned_sums<const SIZE: usize, const WORDS: usize>(&self, right: &mut [Lanes<WORDS>]) -> Turned<f64, WORDS> {
         let mut turned = [[[0.0; 8]; WORDS]; 8];
         let mut steps = &*self.steps;
         for (group, leaves) in self.groups.iter().zip(self.leaves.chunks_exact(GROUP << self.depth)) {
             let own;
             (own, steps) = steps.split_at(group.steps);
-            add(leaves, &leaf_indices(group, own, &mut right), &mut turned);
+            add_rows::<SIZE, WORDS>(leaves, &leaf_indices(group, own, right), &mut turned);
         }
-        for (row, sum) in sums.iter_mut().enumerate() {
-            *sum = turned[row % 8][row / 64][row / 8 % 8];
-        }
+        turned
     }
 }
 
@@ -275,6 +281,7 @@ impl Chooser<'_> {
 }
 
 /// The leaves that the rows of a block reach in a group of trees.
+#[inline(always)]
 fn leaf_indices<const WORDS: usize>(
     group: &Group,
     steps: &[Step],
@@ -292,6 +299,7 @@ fn leaf_indices<const WORDS: usize>(
 }
 
 /// Adds the leaves that the rows of a block reach in a group of trees of `SIZE` leaves.
+#[inline(always)]
 fn add_rows<const SIZE: usize, const WORDS: usize>(
     leaves: &[f64],
     indices: &[Turned<u8, WORDS>; GROUP],

@@ -17,18 +17,26 @@ impl<const WORDS: usize> Lanes<WORDS> {
     pub(crate) const NONE: Self = Self([0; WORDS]);
 
     /// Per row, the bit of `right` where `answer` is set, else the bit of `left`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn choose(answer: &Self, left: &Self, right: &Self) -> Self {
         let (answer, left, right) = (&answer.0, &left.0, &right.0);
         Self(std::array::from_fn(|word| {
             left[word] ^ ((left[word] ^ right[word]) & answer[word])
         }))
     }
+
+    /// Adds the rows of `other`.
+    #[inline(always)]
+    pub(super) fn join(&mut self, other: &Self) {
+        for (own, other) in self.0.iter_mut().zip(other.0) {
+            *own |= other;
+        }
+    }
 }
 
 /// Turns 8 bits a row into a byte a row; bit k comes from `bits[k]`. Three rounds swap the blocks beside the diagonal of 8×8 bits: of 4×4,
 /// 2×2 and 1×1 bits.
-#[inline]
+#[inline(always)]
 pub(super) fn turn<const WORDS: usize>(bits: &mut [Lanes<WORDS>; 8], bytes: &mut Turned<u8, WORDS>) {
     for first in [0, 1, 2, 3] {
         swap::<4, WORDS>(bits, first, 0x0f0f_0f0f_0f0f_0f0f);
@@ -47,7 +55,7 @@ pub(super) fn turn<const WORDS: usize>(bits: &mut [Lanes<WORDS>; 8], bytes: &mut
 }
 
 /// Swaps the high blocks of one word with the low ones of the word `DISTANCE` behind it.
-#[inline]
+#[inline(always)]
 fn swap<const DISTANCE: usize, const WORDS: usize>(bits: &mut [Lanes<WORDS>; 8], first: usize, low: u64) {
     let (one, other) = (bits[first].0, bits[first + DISTANCE].0);
     for word in 0..WORDS {

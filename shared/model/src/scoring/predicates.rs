@@ -122,35 +122,40 @@ impl Predicates {
     }
 
     /// Answers all questions for up to 64 rows a word: by question, a set bit for each row that goes right.
+    #[inline(always)]
     pub(crate) fn answer_rows<const WORDS: usize>(&self, rows: &[Row]) -> Vec<Lanes<WORDS>> {
         // Whoever chooses among the answers puts more words behind them.
         let mut right = Vec::with_capacity(self.len() + ROOM);
         right.resize(self.len(), Lanes::NONE);
         let (numeric, sets) = right.split_at_mut(self.bounds.len());
+        for range in &self.ranges {
+            self.answer_range(range, rows, &mut numeric[range.start..range.end]);
+        }
         for (word, rows) in rows.chunks(WORD_ROWS).take(WORDS).enumerate() {
-            for range in &self.ranges {
-                self.answer_range(range, rows, &mut numeric[range.start..range.end], word);
-            }
             self.answer_sets(rows, sets, word);
         }
         right
     }
 
-    fn answer_range<const WORDS: usize>(&self, range: &Range, rows: &[Row], right: &mut [Lanes<WORDS>], word: usize) {
+    #[inline(always)]
+    fn answer_range<const WORDS: usize>(&self, range: &Range, rows: &[Row], right: &mut [Lanes<WORDS>]) {
         // A row's bit goes to the last bound that sends it right, and from there to all before.
-        for (bit, row) in rows.iter().enumerate() {
-            let rank = self.rank(range, row[range.rule.column & COLUMN_MASK]);
-            if rank > 0 {
-                right[rank - 1].0[word] |= 1 << bit;
+        for (word, rows) in rows.chunks(WORD_ROWS).take(WORDS).enumerate() {
+            for (bit, row) in rows.iter().enumerate() {
+                let rank = self.rank(range, row[range.rule.column & COLUMN_MASK]);
+                if rank > 0 {
+                    right[rank - 1].0[word] |= 1 << bit;
+                }
             }
         }
-        let mut above = 0;
+        let mut above = Lanes::NONE;
         for own in right.iter_mut().rev() {
-            above |= own.0[word];
-            own.0[word] = above;
+            above.join(own);
+            *own = above;
         }
     }
 
+    #[inline(always)]
     fn answer_sets<const WORDS: usize>(&self, rows: &[Row], right: &mut [Lanes<WORDS>], word: usize) {
         let mut column = usize::MAX;
         let mut rows_of = RowsOfCodes::NONE;
@@ -164,7 +169,7 @@ impl Predicates {
     }
 
     /// How many bounds of the range send `x` right.
-    #[inline]
+    #[inline(always)]
     fn rank(&self, range: &Range, x: f64) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "rounding to 32 bits is what this is for")]
         let x = if self.rounds_to_f32 { f64::from(x as f32) } else { x };

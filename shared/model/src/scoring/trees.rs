@@ -30,6 +30,8 @@ thread_local! {
 /// All trees of one member.
 #[derive(Debug)]
 pub(crate) struct PackedTrees {
+    /// The instructions of this machine.
+    arch: pulp::Arch,
     predicates: Predicates,
     /// For one row at a time, where the trees have few leaves.
     exits: Option<ExitTrees>,
@@ -43,6 +45,24 @@ pub(crate) struct PackedTrees {
 enum Form {
     Complete(CompleteTrees),
     Flat(FlatTrees),
+}
+
+/// Rows that are run together. It is compiled for each set of instructions, so everything that it calls is inlined.
+struct Together<'a, const WORDS: usize> {
+    predicates: &'a Predicates,
+    trees: &'a CompleteTrees,
+    rows: &'a [Row],
+    sums: &'a mut [f64],
+}
+
+impl<const WORDS: usize> pulp::WithSimd for Together<'_, WORDS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.trees
+            .sums(self.predicates.answer_rows::<WORDS>(self.rows), self.sums);
+    }
 }
 
 impl PackedTrees {
@@ -59,6 +79,7 @@ impl PackedTrees {
             Aggregation::Mean => trees.tree_count() as f64,
         };
         Self {
+            arch: pulp::Arch::new(),
             exits: ExitTrees::new(trees),
             predicates,
             form,
@@ -100,18 +121,28 @@ impl PackedTrees {
     /// The sums for at most a block of rows, in the largest pieces that pay.
     fn complete_sums(&self, trees: &CompleteTrees, rows: &[Row], sums: &mut [f64]) {
         if rows.len() >= FEWEST_IN_BLOCK {
-            trees.sums(self.predicates.answer_rows::<WORDS>(rows), sums);
+            self.together::<WORDS>(trees, rows, sums);
             return;
         }
         for (rows, sums) in rows.chunks(WORD_ROWS).zip(sums.chunks_mut(WORD_ROWS)) {
             if rows.len() >= FEWEST_IN_WORD {
-                trees.sums(self.predicates.answer_rows::<1>(rows), sums);
+                self.together::<1>(trees, rows, sums);
             } else {
                 for (row, sum) in rows.iter().zip(sums) {
                     *sum = self.sum(row);
                 }
             }
         }
+    }
+
+    fn together<const WORDS: usize>(&self, trees: &CompleteTrees, rows: &[Row], sums: &mut [f64]) {
+        let predicates = &self.predicates;
+        self.arch.dispatch(Together::<WORDS> {
+            predicates,
+            trees,
+            rows,
+            sums,
+        });
     }
 
     /// The sum of the leaves that a row reaches.
