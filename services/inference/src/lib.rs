@@ -53,6 +53,7 @@ use service::serving::Serving;
 use service::status::StatusBoard;
 use service::subscription::Subscription;
 use service::target::Targets;
+use service::threads::{Threads, Urgency};
 use service::{identity, reporter};
 
 /// Local state below the data directory, which the services of one machine may share.
@@ -176,6 +177,7 @@ async fn recover_and_serve(
         Arc::clone(&log),
         (parts.metrics.clone(), Arc::clone(&foundation.clock)),
         &settings.predict,
+        Threads::start("batches", settings.predict.threads(), Urgency::Waited).map_err(local)?,
     ));
     let adapter = Arc::new(grpc::InferenceAdapter::new(
         Arc::clone(&predictor),

@@ -1,12 +1,13 @@
 //! Every metric of the inference service.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use holdfast_chassis::metrics::{Counter, EncodeLabelSet, Family, Gauge, Histogram, MetricsRegistry, Unit};
 use holdfast_domain::Feature;
-use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram as ValueHistogram;
 
@@ -107,7 +108,7 @@ pub struct Metrics {
     /// Time to answer a request, validation and log included.
     pub duration: Histogram,
     /// Scores given.
-    pub score: ValueHistogram,
+    pub score: Scores,
     /// 1 while a model serves.
     pub model_loaded: Gauge,
     /// Generation of the model in service.
@@ -222,7 +223,7 @@ impl Metrics {
                 &name("prediction_score"),
                 "Probabilities of attrition given",
                 Unit::None,
-                ValueHistogram::new((1..=20).map(|step| f64::from(step) / 20.0)),
+                Scores::default(),
             ),
             model_loaded: registry.gauge(&name("model_loaded"), "1 while a model serves, else 0", Unit::None),
             model_generation: registry.gauge(
@@ -383,6 +384,67 @@ impl LogMetrics {
                 Age::default(),
             ),
         }
+    }
+}
+
+/// A histogram of probabilities without a lock: those of a request are counted together. Clones are the same histogram.
+#[derive(Clone, Debug, Default)]
+pub struct Scores(Arc<ScoreCounts>);
+
+#[derive(Debug, Default)]
+struct ScoreCounts {
+    buckets: [AtomicU64; SCORE_BUCKETS],
+    /// In units of [`SCORE_UNIT`].
+    sum: AtomicU64,
+}
+
+/// Buckets of equal width.
+const SCORE_BUCKETS: usize = 20;
+/// Fine enough that a million scores are summed to a thousandth, coarse enough that millions of millions fit.
+const SCORE_UNIT: f64 = 1e-6;
+
+impl Scores {
+    /// Counts probabilities, 0 to 1.
+    pub fn observe(&self, scores: impl Iterator<Item = f64>) {
+        let (mut counts, mut sum) = ([0_u64; SCORE_BUCKETS], 0.0);
+        for score in scores {
+            let bucket = (1..SCORE_BUCKETS).take_while(|step| score > score_bound(*step)).count();
+            counts[bucket] += 1;
+            sum += score;
+        }
+        for (bucket, count) in self.0.buckets.iter().zip(counts).filter(|(_, count)| *count > 0) {
+            bucket.fetch_add(count, Ordering::Relaxed);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sum of probabilities"
+        )]
+        self.0
+            .sum
+            .fetch_add((sum / SCORE_UNIT).round() as u64, Ordering::Relaxed);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 20")]
+fn score_bound(step: usize) -> f64 {
+    step as f64 / SCORE_BUCKETS as f64
+}
+
+impl EncodeMetric for Scores {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
+        let counts = self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed));
+        // Nothing lies above 1; the format wants a bucket for it.
+        let bounds = (1..=SCORE_BUCKETS).map(score_bound).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts.chain([0])).collect();
+        let count = buckets.iter().map(|(_, count)| count).sum();
+        #[expect(clippy::cast_precision_loss, reason = "a sum to be looked at")]
+        let sum = self.0.sum.load(Ordering::Relaxed) as f64 * SCORE_UNIT;
+        encoder.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 

@@ -35,7 +35,7 @@ pub struct PredictSettings {
     pub max_batch_rows: usize,
     /// Batches up to this size are scored where the request is handled.
     pub inline_rows: usize,
-    /// Threads for larger batches; 0 for one less than the machine has.
+    /// Threads for larger batches; 0 for as many as the machine has.
     pub batch_threads: usize,
     /// Reasons given with a prediction that asks for them.
     pub reasons: usize,
@@ -211,10 +211,7 @@ impl PredictSettings {
     /// Threads for large batches, at least one.
     pub fn threads(&self) -> usize {
         match self.batch_threads {
-            0 => std::thread::available_parallelism()
-                .map_or(1, usize::from)
-                .saturating_sub(1)
-                .max(1),
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
             chosen => chosen,
         }
     }

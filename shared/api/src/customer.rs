@@ -7,16 +7,16 @@ use holdfast_domain::{Customer, Feature, FeatureKind, FieldValue, Schema};
 
 use crate::common::v1 as wire;
 
-/// Every feature of a wire customer as the column name and value that
-/// [`Schema::customer`](holdfast_domain::Schema::customer) validates. An absent field is
+/// Every feature of a wire customer with the value that a
+/// [`RowBuilder`](holdfast_domain::RowBuilder) validates. An absent field is
 /// [`FieldValue::Missing`].
-pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (&'static str, FieldValue<'_>)> {
+pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (Feature, FieldValue<'_>)> {
     Feature::ALL.into_iter().map(move |feature| {
         let value = match feature.kind() {
             FeatureKind::Numeric => number(customer, feature).map_or(FieldValue::Missing, FieldValue::Number),
             FeatureKind::Categorical => text(customer, feature).map_or(FieldValue::Missing, FieldValue::Text),
         };
-        (feature.name(), value)
+        (feature, value)
     })
 }
 

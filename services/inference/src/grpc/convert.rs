@@ -3,7 +3,7 @@
 use holdfast_api::common::v1::{Customer, ModelRef};
 use holdfast_api::inference::v1 as wire;
 use holdfast_api::{customer, time};
-use holdfast_domain::{FieldValue, Schema};
+use holdfast_domain::{ColumnRole, FieldValue, Schema};
 use holdfast_model::{Input, InputKind, Reason};
 
 use crate::service::out_of_domain::Kind;
@@ -13,11 +13,11 @@ use crate::service::serving::ServingModel;
 use crate::service::status::LoadFailure;
 use crate::service::target::Target;
 
-/// A wire customer as the named fields that the core checks.
-pub(super) fn fields<'a>(customer: &'a Customer) -> impl Iterator<Item = (&'a str, FieldValue<'a>)> {
+/// A wire customer as the fields that the core checks.
+pub(super) fn fields(customer: &Customer) -> impl Iterator<Item = (ColumnRole, FieldValue<'_>)> {
     let key = customer.customer_key.map_or(FieldValue::Missing, FieldValue::Integer);
-    let features = customer::fields(customer).map(|(name, value)| -> (&'a str, _) { (name, value) });
-    std::iter::once((key_name(), key)).chain(features)
+    let features = customer::fields(customer).map(|(feature, value)| (ColumnRole::Feature(feature), value));
+    std::iter::once((ColumnRole::Key, key)).chain(features)
 }
 
 /// Name of the key's column.

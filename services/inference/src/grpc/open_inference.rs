@@ -101,8 +101,8 @@ impl OpenInferenceAdapter {
                 return Err(error);
             }
         };
-        let rows = columns.first().map_or(0, |(_, column)| column.len());
-        let fields = |row: usize| columns.iter().map(move |(name, column)| (*name, column.field(row)));
+        let rows = columns.first().map_or(0, |input| input.column.len());
+        let fields = |row: usize| columns.iter().map(move |input| (input.role, input.column.field(row)));
         let envelope = Envelope {
             request_id: request.id.clone(),
             explain: false,
@@ -242,8 +242,15 @@ fn wanted_outputs(request: &wire::ModelInferRequest) -> Result<Vec<&'static str>
     }
 }
 
-/// The inputs as columns of the same length, by name.
-fn columns(request: &wire::ModelInferRequest) -> Result<Vec<(&str, Column<'_>)>, Vec<FieldViolation>> {
+/// A column of the request.
+struct Input<'a> {
+    name: &'a str,
+    role: ColumnRole,
+    column: Column<'a>,
+}
+
+/// The inputs as columns of the same length.
+fn columns(request: &wire::ModelInferRequest) -> Result<Vec<Input<'_>>, Vec<FieldViolation>> {
     let raw = &request.raw_input_contents;
     if !raw.is_empty() && raw.len() != request.inputs.len() {
         let description = format!(
@@ -253,21 +260,22 @@ fn columns(request: &wire::ModelInferRequest) -> Result<Vec<(&str, Column<'_>)>,
         );
         return Err(vec![FieldViolation::new("raw_input_contents", "shape", description)]);
     }
-    let mut columns: Vec<(&str, Column<'_>)> = Vec::new();
+    let mut columns: Vec<Input<'_>> = Vec::new();
     let mut violations = Vec::new();
     for (index, tensor) in request.inputs.iter().enumerate() {
         let raw = (!raw.is_empty()).then(|| raw.get(index).map_or(&[][..], |bytes| &bytes[..]));
         match input(tensor, raw) {
-            Ok(Some(column)) => match columns.first() {
-                Some((first, known)) if known.len() != column.len() => {
-                    let description = format!("has {} rows, {first} has {}", column.len(), known.len());
+            Ok(Some(input)) => match columns.first() {
+                Some(first) if first.column.len() != input.column.len() => {
+                    let (rows, expected) = (input.column.len(), first.column.len());
+                    let description = format!("has {rows} rows, {} has {expected}", first.name);
                     violations.push(FieldViolation::new(
                         format!("inputs.{}.shape", tensor.name),
                         "shape",
                         description,
                     ));
                 }
-                _ => columns.push((&tensor.name, column)),
+                _ => columns.push(input),
             },
             Ok(None) => {}
             Err(violation) => violations.push(violation),
@@ -281,11 +289,11 @@ fn columns(request: &wire::ModelInferRequest) -> Result<Vec<(&str, Column<'_>)>,
 }
 
 /// One input; `None` for a column that is dropped. An input given twice is found when the rows are checked.
-fn input<'a>(tensor: &'a InferInputTensor, raw: Option<&'a [u8]>) -> Result<Option<Column<'a>>, FieldViolation> {
+fn input<'a>(tensor: &'a InferInputTensor, raw: Option<&'a [u8]>) -> Result<Option<Input<'a>>, FieldViolation> {
     let schema = Schema::embedded();
-    let kind = match schema.role(&tensor.name) {
-        Some(ColumnRole::Feature(feature)) => feature.kind(),
-        Some(ColumnRole::Key) => FeatureKind::Numeric,
+    let (role, kind) = match schema.role(&tensor.name) {
+        Some(role @ ColumnRole::Feature(feature)) => (role, feature.kind()),
+        Some(role @ ColumnRole::Key) => (role, FeatureKind::Numeric),
         Some(ColumnRole::Dropped) => return Ok(None),
         Some(ColumnRole::Target) => {
             return Err(FieldViolation::new(
@@ -303,7 +311,9 @@ fn input<'a>(tensor: &'a InferInputTensor, raw: Option<&'a [u8]>) -> Result<Opti
             ));
         }
     };
-    column(tensor, raw, kind).map(Some)
+    let column = column(tensor, raw, kind)?;
+    let name = &tensor.name;
+    Ok(Some(Input { name, role, column }))
 }
 
 fn response(answer: Answer, wanted: &[&str], raw: bool) -> wire::ModelInferResponse {

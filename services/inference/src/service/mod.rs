@@ -14,3 +14,4 @@ pub mod serving;
 pub mod status;
 pub mod subscription;
 pub mod target;
+pub mod threads;

@@ -1,6 +1,7 @@
 //! The one core that every surface predicts through: check, score with one version, log, answer.
 
 mod on_trial;
+mod scorer;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,22 +9,27 @@ use std::time::Instant;
 use holdfast_chassis::clock::Clock;
 use holdfast_chassis::error::FieldViolation;
 use holdfast_domain::{
-    Customer, Feature, FeatureKind, FeatureVector, FieldValue, Schema, Strictness, UNKNOWN_CATEGORY, Violation,
+    ColumnRole, Customer, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, FieldValue, RowBuilder, Schema,
+    Strictness, UNKNOWN_CATEGORY, Violation,
 };
-use holdfast_model::{Direction, Explanation, Reason};
-use holdfast_records::prediction::{PredictionRecord, UnlistedCategory};
-use tokio::sync::Semaphore;
+use holdfast_model::{Explanation, Reason};
+use holdfast_records::prediction::UnlistedCategory;
 use uuid::Uuid;
 
-use super::out_of_domain::{self, Kind};
+use super::out_of_domain::Kind;
 use super::prediction_log::{Frames, PredictionLog};
 use super::serving::{Serving, ServingModel};
+use super::threads::Threads;
 use crate::error::{Error, Result};
 use crate::metrics::{Metrics, Outcome};
 use crate::settings::PredictSettings;
+use scorer::{ScoredRows, Scorer};
 
 /// Longest request id, in bytes.
 const LONGEST_REQUEST_ID: usize = 128;
+
+/// Rows of a large batch that one thread scores at a time: so many take about a millisecond.
+const PART_ROWS: usize = 2_048;
 
 /// What a caller says about a request beside the customers.
 #[derive(Clone, Debug, Default)]
@@ -117,18 +123,26 @@ pub struct Predictor {
     log: Arc<PredictionLog>,
     metrics: Metrics,
     settings: PredictSettings,
-    /// One permit a thread for large batches.
-    batch_threads: Semaphore,
+    /// Where large batches are scored.
+    threads: Threads,
     model: String,
 }
 
-/// What scoring needs, on whatever thread it runs.
-#[derive(Debug)]
-struct Scorer {
-    schema: &'static Schema,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
-    reasons: usize,
+/// A scored request, ready to be logged.
+struct Scored {
+    predictions: Vec<Prediction>,
+    frames: Frames,
+    request_id: String,
+}
+
+impl Scored {
+    fn of(rows: ScoredRows, request_id: String) -> Self {
+        Self {
+            predictions: rows.predictions,
+            frames: rows.frames,
+            request_id,
+        }
+    }
 }
 
 impl Predictor {
@@ -139,6 +153,7 @@ impl Predictor {
         log: Arc<PredictionLog>,
         (metrics, clock): (Metrics, Arc<dyn Clock>),
         settings: &PredictSettings,
+        threads: Threads,
     ) -> Self {
         let scorer = Scorer {
             schema: Schema::embedded(),
@@ -152,7 +167,7 @@ impl Predictor {
             log,
             metrics,
             settings: settings.clone(),
-            batch_threads: Semaphore::new(settings.threads()),
+            threads,
             model: model.to_owned(),
         }
     }
@@ -177,14 +192,14 @@ impl Predictor {
         self.metrics.answered(error.outcome(), rows.max(1));
     }
 
-    /// Checks the customers of a request, given as named fields. A category that the schema does not list is none of
+    /// Checks the customers of a request, given as fields by column. A category that the schema does not list is none of
     /// the errors: it is scored as missing, flagged, and logged as it was sent.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every broken rule of every customer.
     pub fn check<'a, F>(&self, rows: impl ExactSizeIterator<Item = F>, envelope: Envelope) -> Result<Checked>
     where
-        F: Iterator<Item = (&'a str, FieldValue<'a>)>,
+        F: Iterator<Item = (ColumnRole, FieldValue<'a>)>,
     {
         let received = Instant::now();
         let mut violations = Vec::new();
@@ -244,10 +259,8 @@ impl Predictor {
         match &outcome {
             Ok(answer) => {
                 self.metrics.answered(Outcome::Ok, rows);
-                answer
-                    .predictions
-                    .iter()
-                    .for_each(|prediction| self.metrics.score.observe(prediction.probability));
+                let scores = answer.predictions.iter().map(|prediction| prediction.probability);
+                self.metrics.score.observe(scores);
                 self.metrics.duration.observe(received.elapsed());
             }
             Err(error) => self.metrics.answered(error.outcome(), rows),
@@ -267,19 +280,32 @@ impl Predictor {
 
     async fn score(&self, serving: &Arc<ServingModel>, request: Checked) -> Result<Scored> {
         if request.rows.len() <= self.settings.inline_rows {
-            return Ok(self.scorer.score(serving, request));
+            let rows = self.scorer.score(serving, &request, 0..request.rows.len());
+            return Ok(Scored::of(rows, request.request_id));
         }
-        let _permit = self.batch_threads.acquire().await.map_err(|_| Error::Ending)?;
-        let (scorer, serving) = (Arc::clone(&self.scorer), Arc::clone(serving));
-        let scoring = tokio::task::spawn_blocking(move || scorer.score(&serving, request));
-        scoring.await.map_err(|_| Error::Ending)
+        self.score_aside(serving, request).await.ok_or(Error::Ending)
+    }
+
+    /// Scores a large batch part by part, on as many threads as there are; `None` when one of them panicked.
+    async fn score_aside(&self, serving: &Arc<ServingModel>, request: Checked) -> Option<Scored> {
+        let (rows, request) = (request.rows.len(), Arc::new(request));
+        let parts = (0..rows).step_by(PART_ROWS).map(|start| {
+            let (scorer, serving, request) = (Arc::clone(&self.scorer), Arc::clone(serving), Arc::clone(&request));
+            let part = start..rows.min(start + PART_ROWS);
+            self.threads.run(move || scorer.score(&serving, &request, part))
+        });
+        // All of them are under way before the first is waited for.
+        let mut parts = parts.collect::<Vec<_>>().into_iter();
+        let mut whole = parts.next()?.await.ok()?.with_room_for(rows);
+        for part in parts {
+            whole.append(part.await.ok()?);
+        }
+        Some(Scored::of(whole, request.request_id.clone()))
     }
 
     /// It is answered when its records are in the spool.
     async fn log_and_answer(&self, serving: Arc<ServingModel>, scored: Scored) -> Result<Answer> {
-        if let Some(frames) = scored.frames {
-            self.log.append(frames).await?;
-        }
+        self.log.append(scored.frames).await?;
         Ok(Answer {
             predictions: scored.predictions,
             served_by: serving,
@@ -310,110 +336,25 @@ impl Predictor {
     }
 }
 
-/// A scored request, ready to be logged.
-struct Scored {
-    predictions: Vec<Prediction>,
-    frames: Option<Frames>,
-    request_id: String,
-}
-
-impl Scorer {
-    fn score(&self, serving: &ServingModel, request: Checked) -> Scored {
-        let vectors: Vec<FeatureVector> = request.rows.iter().map(|row| row.customer.features).collect();
-        let mut scores = vec![f64::NAN; vectors.len()];
-        serving.model.score_batch(&vectors, &mut scores);
-        let explanations = if request.explain {
-            serving.model.explain_batch(&vectors)
-        } else {
-            Vec::new()
-        };
-        let predictions: Vec<Prediction> = vectors
-            .iter()
-            .zip(&scores)
-            .enumerate()
-            .map(|(index, (features, score))| self.prediction(serving, features, *score, explanations.get(index)))
-            .collect();
-        for (feature, _) in predictions.iter().flat_map(|prediction| &prediction.out_of_domain) {
-            self.metrics.out_of_domain(*feature);
-        }
-        let records = self.records(serving, &request, &predictions);
-        Scored {
-            predictions,
-            frames: Frames::encode(&records, self.schema),
-            request_id: request.request_id,
-        }
-    }
-
-    fn prediction(
-        &self,
-        serving: &ServingModel,
-        features: &FeatureVector,
-        probability: f64,
-        explanation: Option<&Explanation>,
-    ) -> Prediction {
-        let model = &serving.model;
-        let reasons = explanation
-            .map(|explanation| model.reasons_of(explanation, features, Direction::TowardsAttrition, self.reasons))
-            .unwrap_or_default();
-        Prediction {
-            probability,
-            label: model.label(probability),
-            out_of_domain: out_of_domain::of(model, features),
-            reasons,
-        }
-    }
-
-    fn records(&self, serving: &ServingModel, request: &Checked, predictions: &[Prediction]) -> Vec<PredictionRecord> {
-        let event_time = self.clock.now();
-        let latency_us = u32::try_from(request.received.elapsed().as_micros()).unwrap_or(u32::MAX);
-        let target = &serving.target;
-        let record = |(index, (row, prediction)): (usize, (&Row, &Prediction))| PredictionRecord {
-            request_id: request.request_id.clone(),
-            row_index: u32::try_from(index).unwrap_or(u32::MAX),
-            event_time,
-            customer_key: row.customer.key,
-            model: target.model.clone(),
-            version: target.version,
-            generation: target.generation,
-            features: row.customer.features,
-            unlisted: row.unlisted.clone(),
-            score: prediction.probability,
-            label: prediction.label,
-            threshold: serving.model.threshold(),
-            latency_us,
-            trace_id: request.trace_id.clone(),
-        };
-        request.rows.iter().zip(predictions).enumerate().map(record).collect()
-    }
-}
-
 fn check_row<'a>(
     schema: &Schema,
-    fields: impl Iterator<Item = (&'a str, FieldValue<'a>)>,
+    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)>,
 ) -> Result<Row, Vec<Violation>> {
-    let mut texts: Vec<(&str, &str)> = Vec::new();
-    let fields = fields.inspect(|(name, value)| {
-        if let FieldValue::Text(text) = value {
-            texts.push((name, text));
+    let mut row = RowBuilder::new(schema, Strictness::Serving);
+    let mut texts = ["?"; FEATURE_COUNT];
+    for (role, value) in fields {
+        if let (ColumnRole::Feature(feature), FieldValue::Text(text)) = (role, value) {
+            texts[feature.index()] = text;
         }
-    });
-    let customer = schema.customer(fields, Strictness::Serving)?;
-    let is_unlisted = |feature: &Feature| {
-        let code = customer.features.get(*feature);
-        feature.kind() == FeatureKind::Categorical
-            && code.is_some_and(|code| code.to_bits() == UNKNOWN_CATEGORY.to_bits())
-    };
-    let text_of = |feature: Feature| {
-        texts
-            .iter()
-            .find(|(name, _)| *name == feature.name())
-            .map_or("?", |(_, text)| text)
-    };
-    let unlisted = Feature::ALL.into_iter().filter(is_unlisted);
-    let unlisted = unlisted
-        .map(|feature| UnlistedCategory {
+        row.set(role, value);
+    }
+    let customer = row.finish()?;
+    let codes = Feature::ALL.into_iter().zip(customer.features.0);
+    let unlisted = codes
+        .filter(|(feature, code)| *code == UNKNOWN_CATEGORY && feature.kind() == FeatureKind::Categorical)
+        .map(|(feature, _)| UnlistedCategory {
             feature,
-            text: text_of(feature).to_owned(),
+            text: texts[feature.index()].to_owned(),
         })
         .collect();
     Ok(Row { customer, unlisted })

@@ -6,10 +6,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use holdfast_api::inference::v1 as wire;
 use holdfast_chassis::error::{Code, Fault};
+use holdfast_domain::CustomerKey;
 use holdfast_storage::Operation;
 use holdfast_storage::testing::{Fault as StoreFault, Trigger};
 use holdfast_testkit::eventually;
 
+use crate::support::model::model;
 use crate::support::{SOON, Sandbox, Service, customer, customers, full_row};
 
 /// Request ids of answered predictions.
@@ -93,6 +95,42 @@ async fn a_batch_is_logged_row_by_row_under_one_id() {
         .map(|record| (record.request_id, record.row_index))
         .collect();
     assert_eq!(rows, (0..300).map(|row| ("night".to_owned(), row)).collect::<Vec<_>>());
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_batch_scored_by_many_threads_is_answered_and_logged_in_its_order() {
+    let sandbox = Sandbox::with_champion().await.set("predict.batch_threads", 3);
+    let service = sandbox.serving(1).await;
+    let rows = 5_000;
+    let request = wire::PredictBatchRequest {
+        customers: customers(rows),
+        request_id: "large".to_owned(),
+        ..wire::PredictBatchRequest::default()
+    };
+    let answer = service
+        .client
+        .clone()
+        .predict_batch(request)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(service.flush().await.unwrap().uploaded_records, u64::from(rows));
+    let records = sandbox.records().await;
+    assert_eq!((answer.predictions.len(), records.len()), (5_000, 5_000));
+    let own = model(1);
+    for ((index, prediction), record) in (0..).zip(&answer.predictions).zip(&records) {
+        let expected = own.score(&full_row(index)).to_bits();
+        assert_eq!((record.request_id.as_str(), record.row_index), ("large", index));
+        assert_eq!(
+            (prediction.probability.to_bits(), record.score.to_bits()),
+            (expected, expected)
+        );
+        assert_eq!(
+            (record.features, record.customer_key),
+            (full_row(index), customer(index).customer_key.map(CustomerKey))
+        );
+    }
     service.stop().await;
 }
 

@@ -15,8 +15,9 @@ use super::{COLUMNS, FORMAT};
 use crate::error::FormatError;
 use crate::table::TableEncoder;
 
-/// Rows that are gathered before they are encoded. A multiple of what the Parquet writer takes at once, so that it does not matter for the bytes.
-const BATCH_ROWS: usize = 8_192;
+/// Rows that are gathered before they are encoded: few enough for the caches. What the Parquet writer takes at once, or a multiple of it, so that it does
+/// not matter for the bytes.
+const BATCH_ROWS: usize = 1_024;
 
 /// A feature as it was received.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Answer, Checked, Predictor, Scored};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::service::rollout::choice::Known;
 use crate::service::rollout::shadow::{Answered, Comparison};
 use crate::service::rollout::trial::{Part, Trial};
@@ -46,7 +46,7 @@ impl Predictor {
             Part::Shadow => self.answer_and_compare(serving, trial, request).await,
             Part::Canary => {
                 let began = Instant::now();
-                match self.try_score(&trial.challenger, request.clone()).await? {
+                match self.try_score(&trial.challenger, request.clone()).await {
                     Some(scored) => {
                         trial.scored(began.elapsed());
                         self.log_and_answer(Arc::clone(&trial.challenger), scored).await
@@ -97,21 +97,19 @@ impl Predictor {
     }
 
     /// Scores with the version on trial; `None` when it panics or answers what is no probability.
-    async fn try_score(&self, challenger: &Arc<ServingModel>, request: Checked) -> Result<Option<Scored>> {
-        let (scorer, model) = (Arc::clone(&self.scorer), Arc::clone(challenger));
+    async fn try_score(&self, challenger: &Arc<ServingModel>, request: Checked) -> Option<Scored> {
         let rows = request.rows.len();
-        // Scoring changes nothing that a panic could leave half-changed.
-        let attempt = move || catch_unwind(AssertUnwindSafe(|| scorer.score(&model, request))).ok();
         let scored = if rows <= self.settings.inline_rows {
-            attempt()
+            // Scoring changes nothing that a panic could leave half-changed.
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.scorer.score(challenger, &request, 0..rows)));
+            attempt.ok().map(|scored| Scored::of(scored, request.request_id))
         } else {
-            let _permit = self.batch_threads.acquire().await.map_err(|_| Error::Ending)?;
-            tokio::task::spawn_blocking(attempt).await.map_err(|_| Error::Ending)?
+            self.score_aside(challenger, request).await
         };
         let is_sound = |scored: &Scored| {
             let probabilities = scored.predictions.iter().map(|prediction| prediction.probability);
             scored.predictions.len() == rows && probabilities.into_iter().all(|score| (0.0..=1.0).contains(&score))
         };
-        Ok(scored.filter(is_sound))
+        scored.filter(is_sound)
     }
 }

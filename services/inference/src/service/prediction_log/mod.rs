@@ -2,9 +2,10 @@
 //! the blob store.
 //!
 //! [`PredictionLog::append`] returns when the records are in the open segment (and synced, by setting): only then is a
-//! prediction answered. One thread writes, for all requests that wait at once. Segments are sealed by size, age and
-//! hour, uploaded off the request path, and removed when they are in the blob store. A spool left by a dead process is
-//! recovered at the start.
+//! prediction answered. One request writes, for all that wait at once. Segments are sealed by size, age and
+//! hour, uploaded off the request path, and removed when they are in the blob store. They are encoded on a thread that
+//! requests go before, until the spool fills or a flush is waited for. A spool left by a dead process is recovered at
+//! the start.
 //!
 //! Promised: an acknowledged record reaches the blob store, once in each object, however often the process dies (with
 //! `durability: fsync`, the machine too). Not promised: that a record which was *not* acknowledged is absent; a caller
@@ -27,14 +28,16 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use holdfast_domain::Schema;
-use holdfast_records::prediction::PredictionRecord;
 use holdfast_records::{PartitionHour, Slug};
 use holdfast_storage::BlobStore;
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+use super::threads::{Threads, Urgency};
 use crate::metrics::LogMetrics;
 use crate::settings::PredictionLogSettings;
 use group_commit::GroupCommit;
+pub(crate) use record::{Answered, Row};
 use sequence::Sequence;
 use shared::Shared;
 use uploader::Uploader;
@@ -42,6 +45,8 @@ use writer::{Append, Job, Writer};
 
 /// Failed uploads after which a flush gives up.
 const FLUSH_ATTEMPTS: u64 = 3;
+/// What a full record with its frame takes, about.
+const FRAME_BYTES: usize = 288;
 
 /// Why records were not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -113,7 +118,7 @@ pub struct LogStatus {
     pub refused_records: u64,
 }
 
-/// Records as they are written, made off the writer's thread.
+/// Records of one request as they are written, made off the writer's thread.
 #[derive(Debug)]
 pub struct Frames {
     bytes: Vec<u8>,
@@ -122,18 +127,30 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Encodes the records of one request; `None` for none. They belong to the hour of the first.
-    pub fn encode(records: &[PredictionRecord], schema: &Schema) -> Option<Self> {
-        let hour = PartitionHour::of(records.first()?.event_time);
-        let mut bytes = Vec::with_capacity(records.len() * 288);
-        records
-            .iter()
-            .for_each(|record| segment::frame(record, schema, &mut bytes));
-        Some(Self {
-            bytes,
-            records: u32::try_from(records.len()).unwrap_or(u32::MAX),
-            hour,
-        })
+    /// Room for so many records. They belong to the hour of `event_time`.
+    pub(crate) fn of(event_time: Timestamp, records: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(records * FRAME_BYTES),
+            records: 0,
+            hour: PartitionHour::of(event_time),
+        }
+    }
+
+    /// Adds a record.
+    pub(crate) fn push(&mut self, answered: &Answered<'_>, row: &Row<'_>, schema: &Schema) {
+        segment::frame(answered, row, schema, &mut self.bytes);
+        self.records += 1;
+    }
+
+    /// Makes room for more records.
+    pub(crate) fn reserve(&mut self, records: usize) {
+        self.bytes.reserve(records * FRAME_BYTES);
+    }
+
+    /// Adds the records of other rows of the same request.
+    pub(crate) fn append(&mut self, other: &Self) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.records += other.records;
     }
 }
 
@@ -186,6 +203,7 @@ impl PredictionLog {
             header: segment::header(replica),
             open: None,
             buffer: Vec::new(),
+            group: Vec::new(),
             _lock: lock,
         };
         let commit = Arc::new(GroupCommit::new(writer));
@@ -200,6 +218,7 @@ impl PredictionLog {
             store,
             schema: Schema::embedded(),
             settings: settings.clone(),
+            threads: Threads::start("segments", 1, Urgency::Idle).map_err(io)?,
         };
         Ok(Self {
             commit,
@@ -240,6 +259,7 @@ impl PredictionLog {
     /// # Errors
     /// [`FlushError::StoreAway`] after a few failed uploads; trying goes on in the background.
     pub async fn flush(&self) -> Result<(), FlushError> {
+        let _waiting = self.shared.flushing();
         let (reply, answer) = oneshot::channel();
         self.commit
             .hand_over(Job::Seal(reply))
@@ -295,6 +315,7 @@ impl PredictionLog {
     /// through stays in the spool for the next start. Call it when no request runs and [`PredictionLog::upload`] has
     /// ended.
     pub async fn close(&self, patience: Duration) {
+        let _waiting = self.shared.flushing();
         // A full queue empties: the writer is alive, or the queue is disconnected.
         while let Err(TrySendError::Full(())) = self.commit.hand_over(Job::Close) {
             tokio::task::yield_now().await;

@@ -26,48 +26,84 @@ const UNLISTED: &str = "?";
 /// Longest text, in bytes; a longer one is cut.
 const LONGEST_TEXT: usize = u8::MAX as usize;
 
-/// Appends the record to `out`.
-pub(crate) fn encode(record: &PredictionRecord, schema: &Schema, out: &mut Vec<u8>) {
+/// What the records of one request have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answered<'a> {
+    /// The request.
+    pub(crate) request_id: &'a str,
+    /// When it was answered.
+    pub(crate) event_time: Timestamp,
+    /// The model that answered.
+    pub(crate) model: &'a ModelName,
+    /// Its version.
+    pub(crate) version: ModelVersion,
+    /// The champion's generation.
+    pub(crate) generation: Generation,
+    /// The threshold, 0 to 1.
+    pub(crate) threshold: f64,
+    /// Time to answer in microseconds.
+    pub(crate) latency_us: u32,
+    /// Trace it belongs to.
+    pub(crate) trace_id: Option<&'a str>,
+}
+
+/// What a record has of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    /// Its row within a batch.
+    pub(crate) index: u32,
+    /// The customer, if the caller said.
+    pub(crate) customer_key: Option<CustomerKey>,
+    /// What it was scored on.
+    pub(crate) features: &'a FeatureVector,
+    /// Categories that the schema does not list, as they were sent.
+    pub(crate) unlisted: &'a [UnlistedCategory],
+    /// Probability of attrition, 0 to 1.
+    pub(crate) score: f64,
+    /// Whether it was at or above the threshold.
+    pub(crate) label: bool,
+}
+
+/// Appends a record to `out`.
+pub(crate) fn encode(answered: &Answered<'_>, row: &Row<'_>, schema: &Schema, out: &mut Vec<u8>) {
     let mut flags = 0;
     for (bit, set) in [
-        (HAS_KEY, record.customer_key.is_some()),
-        (HAS_TRACE, record.trace_id.is_some()),
-        (LABEL, record.label),
+        (HAS_KEY, row.customer_key.is_some()),
+        (HAS_TRACE, answered.trace_id.is_some()),
+        (LABEL, row.label),
     ] {
         flags |= if set { bit } else { 0 };
     }
     out.push(flags);
-    out.extend(record.row_index.to_le_bytes());
-    out.extend(record.event_time.as_microsecond().to_le_bytes());
-    if let Some(CustomerKey(key)) = record.customer_key {
+    out.extend(row.index.to_le_bytes());
+    out.extend(answered.event_time.as_microsecond().to_le_bytes());
+    if let Some(CustomerKey(key)) = row.customer_key {
         out.extend(key.to_le_bytes());
     }
-    out.extend(record.version.0.to_le_bytes());
-    out.extend(record.generation.0.to_le_bytes());
-    out.extend(record.score.to_le_bytes());
-    out.extend(record.threshold.to_le_bytes());
-    out.extend(record.latency_us.to_le_bytes());
-    text(&record.request_id, out);
-    text(record.model.as_str(), out);
-    if let Some(trace) = &record.trace_id {
+    out.extend(answered.version.0.to_le_bytes());
+    out.extend(answered.generation.0.to_le_bytes());
+    out.extend(row.score.to_le_bytes());
+    out.extend(answered.threshold.to_le_bytes());
+    out.extend(answered.latency_us.to_le_bytes());
+    text(answered.request_id, out);
+    text(answered.model.as_str(), out);
+    if let Some(trace) = answered.trace_id {
         text(trace, out);
     }
-    let present = |feature: &Feature| record.features.get(*feature).is_some();
-    let mask = Feature::ALL
-        .iter()
-        .filter(|feature| present(feature))
-        .fold(0_u32, |mask, feature| mask | 1 << feature.index());
+    let values = Feature::ALL.into_iter().zip(row.features.0);
+    let mask = values.clone().fold(0_u32, |mask, (feature, value)| {
+        mask | u32::from(!value.is_nan()) << feature.index()
+    });
     out.extend(mask.to_le_bytes());
-    for feature in Feature::ALL {
-        match (record.features.get(feature), feature.kind()) {
-            (None, _) => {}
-            (Some(value), FeatureKind::Numeric) => out.extend(value.to_le_bytes()),
-            (Some(code), FeatureKind::Categorical) => text(category(record, schema, feature, code), out),
+    for (feature, value) in values.filter(|(_, value)| !value.is_nan()) {
+        match feature.kind() {
+            FeatureKind::Numeric => out.extend(value.to_le_bytes()),
+            FeatureKind::Categorical => text(category(row, schema, feature, value), out),
         }
     }
 }
 
-fn category<'a>(record: &'a PredictionRecord, schema: &'a Schema, feature: Feature, code: f64) -> &'a str {
+fn category<'a>(row: &Row<'a>, schema: &'a Schema, feature: Feature, code: f64) -> &'a str {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -77,8 +113,7 @@ fn category<'a>(record: &'a PredictionRecord, schema: &'a Schema, feature: Featu
         .then(|| schema.category_name(feature, code as usize))
         .flatten();
     let kept = || {
-        record
-            .unlisted
+        row.unlisted
             .iter()
             .find(|unlisted| unlisted.feature == feature)
             .map(|unlisted| unlisted.text.as_str())
@@ -204,6 +239,30 @@ impl<'a> Bytes<'a> {
     }
 }
 
+/// A whole record as [`encode`] takes it.
+#[cfg(test)]
+pub(super) fn parts(record: &PredictionRecord) -> (Answered<'_>, Row<'_>) {
+    let answered = Answered {
+        request_id: &record.request_id,
+        event_time: record.event_time,
+        model: &record.model,
+        version: record.version,
+        generation: record.generation,
+        threshold: record.threshold,
+        latency_us: record.latency_us,
+        trace_id: record.trace_id.as_deref(),
+    };
+    let row = Row {
+        index: record.row_index,
+        customer_key: record.customer_key,
+        features: &record.features,
+        unlisted: &record.unlisted,
+        score: record.score,
+        label: record.label,
+    };
+    (answered, row)
+}
+
 #[cfg(test)]
 pub(super) fn sample(row: u32, schema: &Schema) -> PredictionRecord {
     let mut features = FeatureVector::MISSING;
@@ -240,6 +299,11 @@ pub(super) fn sample(row: u32, schema: &Schema) -> PredictionRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn encode(record: &PredictionRecord, schema: &Schema, out: &mut Vec<u8>) {
+        let (answered, row) = parts(record);
+        super::encode(&answered, &row, schema, out);
+    }
 
     #[test]
     fn a_record_reads_back_as_it_was() {

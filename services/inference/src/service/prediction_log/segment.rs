@@ -8,13 +8,13 @@
 //! The file's name is its sequence number. A frame that the process died over has a length or a checksum that does not
 //! hold: that is where a torn segment is cut.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use holdfast_domain::Schema;
 use holdfast_records::Slug;
-use holdfast_records::prediction::PredictionRecord;
 
-use super::record;
+use super::record::{self, Answered, Row};
 
 /// The format written today.
 pub(crate) const FORMAT_VERSION: u32 = 1;
@@ -23,6 +23,9 @@ const MAGIC: &[u8; 8] = b"HFSPOOL\n";
 const FRAME_HEADER_BYTES: usize = 8;
 /// No record comes near this; a length above it is damage.
 const LONGEST_PAYLOAD: usize = 1 << 16;
+const LONGEST_FRAME: usize = FRAME_HEADER_BYTES + LONGEST_PAYLOAD;
+/// Bytes read at a time.
+const READ_BYTES: usize = 1 << 18;
 const EXTENSION: &str = "seg";
 
 /// The path of a segment.
@@ -48,11 +51,11 @@ pub(crate) fn header(replica: &Slug) -> Vec<u8> {
     bytes
 }
 
-/// Appends the record's frame.
-pub(crate) fn frame(record: &PredictionRecord, schema: &Schema, out: &mut Vec<u8>) {
+/// Appends a record's frame.
+pub(crate) fn frame(answered: &Answered<'_>, row: &Row<'_>, schema: &Schema, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend([0; FRAME_HEADER_BYTES]);
-    record::encode(record, schema, out);
+    record::encode(answered, row, schema, out);
     let length = u32::try_from(out.len() - start - FRAME_HEADER_BYTES)
         .unwrap_or(u32::MAX)
         .to_le_bytes();
@@ -119,6 +122,75 @@ pub(crate) fn scan(bytes: &[u8]) -> Result<Contents, HeaderError> {
     Ok(contents)
 }
 
+/// Reads the frames of a segment as [`scan`] does, holding a few of them at a time.
+#[derive(Debug)]
+pub(crate) struct FrameReader<R> {
+    source: R,
+    buffer: Vec<u8>,
+    /// What is still to be looked at begins here.
+    at: usize,
+    has_ended: bool,
+    passed_over: usize,
+    /// As [`Contents::damaged`], up to the frame read last.
+    pub(crate) damaged: usize,
+}
+
+impl<R: Read> FrameReader<R> {
+    /// Reads the header: the reader of what follows, and who wrote the segment.
+    ///
+    /// # Errors
+    /// The source's; [`HeaderError`] when it does not begin like a segment.
+    pub(crate) fn open(source: R) -> io::Result<Result<(Self, Slug), HeaderError>> {
+        let mut reader = Self {
+            source,
+            buffer: Vec::with_capacity(READ_BYTES + LONGEST_FRAME),
+            at: 0,
+            has_ended: false,
+            passed_over: 0,
+            damaged: 0,
+        };
+        reader.fill()?;
+        Ok(read_header(&reader.buffer).map(|(replica, start)| {
+            reader.at = start;
+            (reader, replica)
+        }))
+    }
+
+    /// The payload of the next whole frame; `None` behind the last one.
+    ///
+    /// # Errors
+    /// The source's.
+    pub(crate) fn read(&mut self) -> io::Result<Option<&[u8]>> {
+        loop {
+            self.fill()?;
+            let Some((payload, intact)) = next_frame(&self.buffer, self.at) else {
+                return Ok(None);
+            };
+            self.at = payload.end;
+            if intact {
+                self.damaged += std::mem::take(&mut self.passed_over);
+                return Ok(Some(&self.buffer[payload]));
+            }
+            self.passed_over += 1;
+        }
+    }
+
+    /// Sees to it that a frame is there as a whole, unless the source ends before.
+    fn fill(&mut self) -> io::Result<()> {
+        while !self.has_ended && self.buffer.len() - self.at < LONGEST_FRAME {
+            self.buffer.drain(..self.at);
+            self.at = 0;
+            let read = self
+                .source
+                .by_ref()
+                .take(READ_BYTES as u64)
+                .read_to_end(&mut self.buffer)?;
+            self.has_ended = read == 0;
+        }
+        Ok(())
+    }
+}
+
 fn read_header(bytes: &[u8]) -> Result<(Slug, usize), HeaderError> {
     let shared = bytes.len().min(MAGIC.len());
     if bytes[..shared] != MAGIC[..shared] {
@@ -166,16 +238,46 @@ mod tests {
         let mut bytes = header(&Slug::parse("blue-1").unwrap());
         let mut ends = vec![bytes.len()];
         for row in 0..records {
-            frame(&record::sample(row, Schema::embedded()), Schema::embedded(), &mut bytes);
+            let record = record::sample(row, Schema::embedded());
+            let (answered, row) = record::parts(&record);
+            frame(&answered, &row, Schema::embedded(), &mut bytes);
             ends.push(bytes.len());
         }
         (bytes, ends)
+    }
+
+    /// What the reader of single frames finds: payloads and damaged ones, as [`scan`] has to.
+    fn one_by_one(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), HeaderError> {
+        let (mut reader, _) = FrameReader::open(bytes).unwrap()?;
+        let mut frames = Vec::new();
+        while let Some(frame) = reader.read().unwrap() {
+            frames.push(frame.to_vec());
+        }
+        Ok((frames, reader.damaged))
+    }
+
+    fn at_once(bytes: &[u8]) -> Result<(Vec<Vec<u8>>, usize), HeaderError> {
+        let contents = scan(bytes)?;
+        let frames = contents.frames.iter().map(|frame| bytes[frame.clone()].to_vec());
+        Ok((frames.collect(), contents.damaged))
+    }
+
+    #[test]
+    fn a_segment_of_many_reads_is_read_whole() {
+        let (bytes, ends) = segment(10_000);
+        assert!(bytes.len() > 3 * READ_BYTES);
+        assert_eq!(one_by_one(&bytes), at_once(&bytes));
+        let mut flipped = bytes.clone();
+        flipped[ends[2_000] + 20] ^= 1;
+        assert_eq!(one_by_one(&flipped), at_once(&flipped));
+        assert_eq!(one_by_one(&flipped).unwrap().1, 1);
     }
 
     #[test]
     fn a_segment_cut_at_any_byte_keeps_every_whole_record_and_nothing_else() {
         let (bytes, ends) = segment(5);
         for cut in 0..=bytes.len() {
+            assert_eq!(one_by_one(&bytes[..cut]), at_once(&bytes[..cut]));
             match scan(&bytes[..cut]) {
                 Err(error) => {
                     assert_eq!(error, HeaderError::Torn);
@@ -198,6 +300,7 @@ mod tests {
         for at in ends[0]..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x40;
+            assert_eq!(one_by_one(&flipped), at_once(&flipped));
             let contents = scan(&flipped).unwrap();
             let frame = ends.iter().filter(|end| **end <= at).count() - 1;
             let in_length = at < ends[frame] + 4;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     /// Somebody wants the waiting to end.
     pub(crate) kick: Notify,
     pub(crate) progress: watch::Sender<Progress>,
+    /// Those who wait for a flush.
+    flushing: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -56,6 +59,15 @@ struct State {
     records: u64,
 }
 
+/// Somebody who waits for a flush.
+pub(super) struct Flushing<'a>(&'a AtomicUsize);
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
     pub(crate) fn new(directory: PathBuf, sequence: Sequence, metrics: LogMetrics) -> Self {
         Self {
@@ -65,6 +77,7 @@ impl Shared {
             sealed: Notify::new(),
             kick: Notify::new(),
             progress: watch::Sender::default(),
+            flushing: AtomicUsize::new(0),
             state: Mutex::default(),
         }
     }
@@ -112,6 +125,17 @@ impl Shared {
     pub(crate) fn found(&self, segment: Sealed) {
         self.wrote(segment.bytes, segment.records, segment.since);
         self.seal(segment);
+    }
+
+    /// Notes that somebody waits for a flush, until the guard goes.
+    pub(crate) fn flushing(&self) -> Flushing<'_> {
+        self.flushing.fetch_add(1, Ordering::Relaxed);
+        Flushing(&self.flushing)
+    }
+
+    /// Whether anybody waits for a flush.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.load(Ordering::Relaxed) > 0
     }
 
     /// Everything sealed up to now has an id below this one.

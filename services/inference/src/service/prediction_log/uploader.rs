@@ -4,8 +4,8 @@
 //! is done again, after a lost reply or a crash, finds its own object there and is done. Another object under that key
 //! (a spool that was wiped and began to count anew) is found by comparing, and the segment gets another number.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,12 +18,15 @@ use holdfast_storage::{BlobStore, Created, Key};
 use jiff::Timestamp;
 
 use super::record;
-use super::segment::{self, Contents, HeaderError};
+use super::segment::{self, FrameReader, HeaderError};
 use super::shared::{Sealed, Shared};
+use crate::service::threads::Threads;
 use crate::settings::{PredictionLogSettings, waits};
 
 /// Segments that cannot be read are kept here for a person to look at.
 const DAMAGED: &str = "damaged";
+/// The share of the spool's limit from which on segments are encoded at once.
+const URGENT_SHARE: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Uploader {
@@ -31,6 +34,8 @@ pub(super) struct Uploader {
     pub(crate) store: Arc<dyn BlobStore>,
     pub(crate) schema: &'static Schema,
     pub(crate) settings: PredictionLogSettings,
+    /// Where segments are encoded when no request leaves the core alone.
+    pub(crate) threads: Threads,
 }
 
 /// Why an upload is to be tried again.
@@ -137,11 +142,18 @@ impl Uploader {
         }
     }
 
-    /// Reads and encodes a segment, off the async threads.
+    /// Reads and encodes a segment, off the async threads. Requests go first, unless somebody waits for a flush or so much has piled up that it could
+    /// reach the limit: then it has the same right to the processor as they.
     async fn read(&self, sequence: u64, bytes: u64) -> Result<Reading, Retry> {
         let path = segment::path(&self.shared.directory, sequence);
-        let reading = tokio::task::spawn_blocking(move || read_segment(&path, sequence, bytes));
-        Ok(reading.await.map_err(|_| Retry::Ending)??)
+        let reading = move || read_segment(&path, sequence, bytes);
+        let urgent = self.shared.is_flushing() || self.shared.spooled().0 > self.settings.limit_bytes / URGENT_SHARE;
+        let read = if urgent {
+            tokio::task::spawn_blocking(reading).await.ok()
+        } else {
+            self.threads.run(reading).await.ok()
+        };
+        Ok(read.ok_or(Retry::Ending)??)
     }
 
     /// Whether the object under the key holds these very records: an upload whose reply was lost, or whose process died
@@ -231,29 +243,34 @@ impl Uploader {
 }
 
 fn read_segment(path: &Path, sequence: u64, bytes: u64) -> io::Result<Reading> {
-    let content = match read_whole(path, bytes) {
-        Ok(content) => content,
+    let file = match File::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Reading::Unusable("its file is gone".to_owned()));
         }
         Err(error) => return Err(error),
     };
-    let contents = match segment::scan(&content) {
-        Ok(contents) => contents,
+    // What lies behind the whole bytes was refused.
+    let (frames, replica) = match FrameReader::open(file.take(bytes))? {
+        Ok(opened) => opened,
         Err(error @ (HeaderError::Torn | HeaderError::Foreign | HeaderError::Newer(_))) => {
             return Ok(Reading::Unusable(error.to_string()));
         }
     };
-    let Encoded { body, records, first } = match encoded(&content, &contents) {
+    let Encoded {
+        body,
+        records,
+        damaged,
+        first,
+    } = match encoded(frames)? {
         Ok(encoded) => encoded,
         Err(error @ FormatError::Unstorable(_)) => return Ok(Reading::Unusable(error.to_string())),
         Err(error) => return Ok(Reading::Unusable(format!("it cannot be encoded: {error}"))),
     };
-    let damaged = contents.damaged + contents.frames.len() - records;
     Ok(match first {
         None => Reading::Nothing { damaged },
         Some(first) => Reading::Ready(Prepared {
-            key: layout::prediction_key(first, &contents.replica, sequence),
+            key: layout::prediction_key(first, &replica, sequence),
             body,
             records,
             damaged,
@@ -272,24 +289,34 @@ fn read_whole(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
 struct Encoded {
     body: Bytes,
     records: usize,
+    damaged: usize,
     /// Time of the first; none when there is no record.
     first: Option<Timestamp>,
 }
 
 /// Encodes the frames that are records.
-fn encoded(content: &[u8], contents: &Contents) -> Result<Encoded, FormatError> {
-    let mut encoder = SegmentEncoder::new()?;
-    let (mut records, mut first) = (0, None);
-    for frame in &contents.frames {
-        if let Some(record) = record::view(&content[frame.clone()]) {
-            encoder.push(&record)?;
-            records += 1;
-            first.get_or_insert(record.event_time);
+fn encoded(mut frames: FrameReader<impl Read>) -> io::Result<Result<Encoded, FormatError>> {
+    let mut encoder = match SegmentEncoder::new() {
+        Ok(encoder) => encoder,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (mut records, mut unreadable, mut first) = (0, 0, None);
+    while let Some(frame) = frames.read()? {
+        let Some(record) = record::view(frame) else {
+            unreadable += 1;
+            continue;
+        };
+        first.get_or_insert(record.event_time);
+        records += 1;
+        if let Err(error) = encoder.push(&record) {
+            return Ok(Err(error));
         }
     }
-    Ok(Encoded {
-        body: encoder.finish()?,
+    let damaged = frames.damaged + unreadable;
+    Ok(encoder.finish().map(|body| Encoded {
+        body,
         records,
+        damaged,
         first,
-    })
+    }))
 }

@@ -29,6 +29,7 @@ pub(super) enum Job {
 }
 
 /// The records of one request.
+#[derive(Debug)]
 pub(super) struct Append {
     pub(crate) frames: Vec<u8>,
     pub(crate) records: u32,
@@ -43,8 +44,9 @@ pub(super) struct Writer {
     /// What every segment begins with.
     pub(crate) header: Vec<u8>,
     pub(crate) open: Option<Open>,
-    /// Reused between groups.
+    /// Reused between groups, as is the list of a group's requests.
     pub(crate) buffer: Vec<u8>,
+    pub(crate) group: Vec<Append>,
     /// Held locked for as long as the writer lives: two processes must not share a spool.
     pub(crate) _lock: File,
 }
@@ -83,8 +85,10 @@ impl Writer {
     /// Does the jobs that wait, in groups up to a size, and says how many they were; stops behind [`Job::Close`].
     pub(super) fn drain(&mut self, jobs: &Receiver<Job>) -> Drained {
         let mut drained = Drained::default();
+        // The list is used again and again: a group is often a request or two.
+        let mut group = std::mem::take(&mut self.group);
         while !drained.closed {
-            let (mut group, mut bytes) = (Vec::new(), 0);
+            let mut bytes = 0;
             while bytes < GROUP_BYTES
                 && let Ok(job) = jobs.try_recv()
             {
@@ -95,7 +99,7 @@ impl Writer {
                         group.push(append);
                     }
                     Job::Seal(reply) => {
-                        self.commit(std::mem::take(&mut group));
+                        self.commit(&mut group);
                         self.seal();
                         // Whoever asked may have gone away.
                         let _ = reply.send(self.shared.mark());
@@ -107,11 +111,12 @@ impl Writer {
                 }
             }
             let more = bytes >= GROUP_BYTES;
-            self.commit(group);
+            self.commit(&mut group);
             if !more {
                 break;
             }
         }
+        self.group = group;
         drained
     }
 
@@ -138,10 +143,30 @@ impl Writer {
             .map_or(IDLE, |open| self.longest_age().saturating_sub(open.since.elapsed()))
     }
 
-    /// Writes a group and answers it, hour by hour.
-    fn commit(&mut self, mut group: Vec<Append>) {
+    /// Writes a group and answers it; the list is empty then.
+    fn commit(&mut self, group: &mut Vec<Append>) {
+        match group.as_slice() {
+            [] => {}
+            [first, ..] if self.takes_at_once(group) => self.commit_part(first.hour, group),
+            _ => self.commit_by_hour(group),
+        }
+    }
+
+    /// Whether a group is of one hour, and goes into one segment as a whole: nearly all are and do.
+    fn takes_at_once(&self, group: &[Append]) -> bool {
+        let [before @ .., last] = group else { return true };
+        let hour = last.hour;
+        let bytes = before.iter().map(|append| append.frames.len() as u64).sum::<u64>();
+        let open = self.open.as_ref().filter(|open| open.takes(hour));
+        let begun = open.map_or(self.header.len() as u64, |open| open.bytes);
+        before.iter().all(|append| append.hour == hour)
+            && (before.is_empty() || begun + bytes < self.settings.segment_bytes)
+            && self.shared.spooled().0 + bytes + last.frames.len() as u64 <= self.settings.limit_bytes
+    }
+
+    fn commit_by_hour(&mut self, group: &mut Vec<Append>) {
         group.sort_by_key(|append| append.hour);
-        let mut rest = group.into_iter().peekable();
+        let mut rest = group.drain(..).peekable();
         while let Some(first) = rest.next() {
             let hour = first.hour;
             let mut run = vec![first];
@@ -166,8 +191,8 @@ impl Writer {
         }
         let mut rest = admitted.into_iter().peekable();
         while rest.peek().is_some() {
-            let part = self.fill_segment(hour, &mut rest);
-            self.commit_part(hour, part);
+            let mut part = self.fill_segment(hour, &mut rest);
+            self.commit_part(hour, &mut part);
         }
     }
 
@@ -185,10 +210,10 @@ impl Writer {
     }
 
     /// Writes what belongs into one segment, in one go, and answers it.
-    fn commit_part(&mut self, hour: PartitionHour, part: Vec<Append>) {
-        match self.write(hour, &part) {
+    fn commit_part(&mut self, hour: PartitionHour, part: &mut Vec<Append>) {
+        match self.write(hour, part) {
             Ok(()) => {
-                for append in part {
+                for append in part.drain(..) {
                     self.shared.metrics.acknowledged.inc_by(u64::from(append.records));
                     // A caller that has gone away still has its record: it was written.
                     let _ = append.reply.send(Ok(()));
@@ -197,7 +222,7 @@ impl Writer {
             Err(error) => {
                 let reason = error.to_string();
                 tracing::error!(error = reason, requests = part.len(), "cannot write the prediction log");
-                for append in part {
+                for append in part.drain(..) {
                     self.shared.metrics.refused.inc_by(u64::from(append.records));
                     let _ = append.reply.send(Err(AppendError::Write { reason: reason.clone() }));
                 }
