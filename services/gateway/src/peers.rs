@@ -213,20 +213,23 @@ macro_rules! predictions {
             $(
                 #[doc = concat!("Calls `", stringify!($method), "` of inference.\n\n# Errors\nThe peer's failure, or that it is away or late.")]
                 pub async fn $method(&self, message: inference::$request) -> Result<inference::$answer, Fault> {
+                    if let Some(local) = &self.beside {
+                        // Nothing is lost on the way: repeating would bring nothing, and needs a copy.
+                        let path = concat!("/holdfast.inference.v1.InferenceService/", $rpc);
+                        let (deadline, request) = (self.inference.deadline, Request::new(message));
+                        let call = local.call(path, deadline, request, |service, request| async move {
+                            service.$method(request).await
+                        });
+                        // Boxed for the reason given in `rpcs`.
+                        return self.inference.outcome(Box::pin(call).await);
+                    }
                     let customers: fn(&inference::$request) -> usize = $customers;
                     let channel = self.inference.channel_of(customers(&message));
                     let call = |request| {
-                        let beside = self.beside.clone();
                         let mut client =
                             InferenceServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
                         // Boxed for the reason given in `rpcs`.
-                        Box::pin(async move {
-                            let Some(local) = beside else { return client.$method(request).await };
-                            let path = concat!("/holdfast.inference.v1.InferenceService/", $rpc);
-                            local
-                                .call(path, request, |service, request| async move { service.$method(request).await })
-                                .await
-                        })
+                        Box::pin(async move { client.$method(request).await })
                     };
                     self.inference.read(message, call).await
                 }

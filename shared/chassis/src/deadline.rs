@@ -3,12 +3,16 @@
 //! It lives in a thread-local set while the request's future is polled: no allocation, no lookup. Tasks spawned by a handler do not inherit it.
 
 use std::cell::Cell;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 thread_local! {
     static CURRENT: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Whether what was polled last waits for nothing but its turn.
+    static STEPPED_ASIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// When the request being served must be answered; `None` outside of a request.
@@ -21,6 +25,27 @@ pub fn current() -> Option<Instant> {
 #[must_use]
 pub fn remaining() -> Option<Duration> {
     current().map(|at| at.saturating_duration_since(Instant::now()))
+}
+
+/// Lets everything go first that is ready on this thread. Whoever watches over a deadline makes no timer for it: the task has its turn again at once.
+pub async fn step_aside() {
+    let mut turn = pin!(tokio::task::yield_now());
+    poll_fn(|cx| {
+        let polled = turn.as_mut().poll(cx);
+        STEPPED_ASIDE.set(polled.is_pending());
+        polled
+    })
+    .await;
+}
+
+/// Forgets who stepped aside, before something is polled.
+pub(crate) fn before_poll() {
+    STEPPED_ASIDE.set(false);
+}
+
+/// Whether what was polled since [`before_poll`] stepped aside, and so is polled again at once.
+pub(crate) fn stepped_aside() -> bool {
+    STEPPED_ASIDE.get()
 }
 
 /// Makes `at` the current deadline until the guard goes. An earlier deadline around it stays in force.

@@ -10,10 +10,26 @@ use serde_json::error::Category;
 use super::App;
 use crate::ApiError;
 use crate::service::object::Object;
+use crate::service::records::{Record, quick};
 use crate::service::upload::{Upload, UploadError};
 
 /// A JSON body that the route needs.
 pub(super) struct JsonBody<T>(pub(super) T);
+
+/// A JSON body of records, or of one. Most of them are read in one go ([`quick`]), all others as any JSON body.
+pub(super) struct RecordsBody<T>(pub(super) T);
+
+/// What is made of a body that holds records and nothing else; `None` when it holds anything else.
+pub(super) trait OfRecords: DeserializeOwned {
+    /// Reads it in one go.
+    fn quick(body: &[u8]) -> Option<Self>;
+}
+
+impl OfRecords for Record {
+    fn quick(body: &[u8]) -> Option<Self> {
+        quick::record(body)
+    }
+}
 
 /// A JSON body that may be left out, or be `null`.
 pub(super) struct OptionalBody<T>(pub(super) T);
@@ -26,6 +42,18 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
             return Err(ApiError::unsupported_media_type("application/json"));
         }
         parse(&read(request, app).await?).map(Self)
+    }
+}
+
+impl<T: OfRecords> FromRequest<App> for RecordsBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::unsupported_media_type("application/json"));
+        }
+        let body = read(request, app).await?;
+        T::quick(&body).map_or_else(|| parse(&body), Ok).map(Self)
     }
 }
 

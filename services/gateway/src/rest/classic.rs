@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::App;
-use super::body::JsonBody;
+use super::body::{OfRecords, RecordsBody};
 use super::context::RequestId;
 use crate::ApiError;
 use crate::service::predictions::{self, ClassicPredictions};
-use crate::service::records::{Record, Records};
+use crate::service::records::{Record, Records, quick};
 use crate::service::replica::{self, Health};
 
 /// What this is and where to go on.
@@ -47,6 +47,12 @@ pub(super) struct Batch {
     /// The customers; at least one.
     #[schema(value_type = Vec<Record>, min_items = 1)]
     records: Records,
+}
+
+impl OfRecords for Batch {
+    fn quick(body: &[u8]) -> Option<Self> {
+        quick::records(body).map(|records| Self { records })
+    }
 }
 
 /// What this is and where to go on.
@@ -92,7 +98,7 @@ pub(super) async fn health(State(app): State<App>) -> Response {
 pub(super) async fn predict(
     State(app): State<App>,
     id: RequestId,
-    JsonBody(record): JsonBody<Record>,
+    RecordsBody(record): RecordsBody<Record>,
 ) -> Result<Json<ClassicPredictions>, ApiError> {
     let customer = record.customer().inspect_err(|_| {
         app.metrics.refused_records.inc();
@@ -109,7 +115,7 @@ pub(super) async fn predict(
 pub(super) async fn predict_batch(
     State(app): State<App>,
     id: RequestId,
-    JsonBody(batch): JsonBody<Batch>,
+    RecordsBody(batch): RecordsBody<Batch>,
 ) -> Result<Json<ClassicPredictions>, ApiError> {
     app.metrics.refused_records.inc_by(batch.records.refused());
     let customers = batch.records.customers(app.settings.max_batch_records)?;

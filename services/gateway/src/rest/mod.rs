@@ -31,7 +31,6 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -50,8 +49,8 @@ pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
         .merge(mlflow::routes())
         .fallback(async || ApiError::no_such_route())
         .method_not_allowed_fallback(async || ApiError::method_not_allowed())
-        .layer(from_fn(decompression::decompressed))
-        .layer(from_fn(context::in_context))
+        // As one layer: each one added by itself would be boxed, with its future.
+        .layer((context::InContext, decompression::Decompressed))
         .with_state(app);
     (router, openapi)
 }

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::body::{JsonBody, media_type, read};
+use super::body::{JsonBody, OfRecords, RecordsBody, media_type, read};
 use super::context::RequestId;
 use super::extract::Query;
 use super::stream::{accepted, content_type};
 use crate::ApiError;
 use crate::service::predictions::{self, Explanation, ModelInService, Predictions};
-use crate::service::records::{Record, Records};
+use crate::service::records::{Record, Records, quick};
 use crate::service::replica::{self, PredictionLog};
 use crate::service::scoring::{Form, answers, table};
 
@@ -28,6 +28,15 @@ pub(super) struct PredictionsWanted {
     /// Adds reasons to every prediction.
     #[serde(default)]
     explain: bool,
+}
+
+impl OfRecords for PredictionsWanted {
+    fn quick(body: &[u8]) -> Option<Self> {
+        quick::records(body).map(|records| Self {
+            records,
+            explain: false,
+        })
+    }
 }
 
 /// What can be asked beside the body.
@@ -73,7 +82,7 @@ pub(super) async fn predict(
             explain: false,
         }
     } else {
-        JsonBody::from_request(request, &app).await?.0
+        RecordsBody::from_request(request, &app).await?.0
     };
     app.metrics.refused_records.inc_by(wanted.records.refused());
     let customers = wanted.records.customers(app.settings.max_batch_records)?;

@@ -3,6 +3,8 @@
 //! JSON is taken at its word: a number in quotes is text and refused. What breaks rules is kept as violations and not as an error, so that one answer
 //! names every bad field of every record.
 
+pub(crate) mod quick;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -77,6 +79,11 @@ impl Records {
             fault = fault.with("violations_total", self.violations_total);
         }
         Err(fault)
+    }
+
+    /// Makes room for about so many more records.
+    fn expect(&mut self, records: usize) {
+        self.customers.reserve(records.min(RECORDS_CEILING));
     }
 
     pub(super) fn push(&mut self, record: Record) {
@@ -178,10 +185,13 @@ impl Reading<'static> {
 
 impl Reading<'_> {
     fn field(&mut self, name: &str, value: Scalar<'_>) {
-        let Some(role) = self.schema.role(name) else {
-            self.unknown.push(self.schema.unknown_column(name));
-            return;
-        };
+        match self.schema.role(name) {
+            Some(role) => self.set(role, value),
+            None => self.unknown.push(self.schema.unknown_column(name)),
+        }
+    }
+
+    fn set(&mut self, role: ColumnRole, value: Scalar<'_>) {
         let value = match (role, value) {
             (_, Scalar::Null) => FieldValue::Missing,
             (_, Scalar::Integer(number)) => FieldValue::Integer(number),
@@ -195,18 +205,20 @@ impl Reading<'_> {
                 return;
             }
             (ColumnRole::Target, Scalar::Text(text)) => return self.row.set(role, FieldValue::Text(&text)),
-            (role, Scalar::Text(_)) => return self.refuse(role, name, "text"),
-            (role, Scalar::Other(what)) => return self.refuse(role, name, what),
+            (role, Scalar::Text(_)) => return self.refuse(role, "text"),
+            (role, Scalar::Other(what)) => return self.refuse(role, what),
         };
         self.row.set(role, value);
     }
 
-    fn refuse(&mut self, role: ColumnRole, name: &str, found: &str) {
-        let (rule, needed) = match role {
-            ColumnRole::Feature(feature) if feature.kind() == FeatureKind::Categorical => (Rule::NotText, "text"),
-            ColumnRole::Feature(_) => (Rule::NotANumber, "a number"),
-            ColumnRole::Key => (Rule::Key, "a whole number"),
-            ColumnRole::Target => (Rule::Label, "text"),
+    fn refuse(&mut self, role: ColumnRole, found: &str) {
+        let (name, rule, needed) = match role {
+            ColumnRole::Feature(feature) if feature.kind() == FeatureKind::Categorical => {
+                (feature.name(), Rule::NotText, "text")
+            }
+            ColumnRole::Feature(feature) => (feature.name(), Rule::NotANumber, "a number"),
+            ColumnRole::Key => (&*self.schema.key().name, Rule::Key, "a whole number"),
+            ColumnRole::Target => (&*self.schema.target().name, Rule::Label, "text"),
             ColumnRole::Dropped => return,
         };
         self.row.refuse(

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::head_timer::HeadTimer;
 use super::stall::StallLimited;
 
 /// A request's head: more is answered 431.
@@ -68,7 +69,6 @@ fn builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
         // Counts from the end of the answer before, so it must be longer than clients keep idle connections.
         .header_read_timeout(idle_timeout)
         .max_headers(MAX_HEADERS)
@@ -84,7 +84,7 @@ fn builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
 }
 
 async fn connection(
-    builder: Builder<TokioExecutor>,
+    mut builder: Builder<TokioExecutor>,
     stream: TcpStream,
     router: Router,
     idle_timeout: Duration,
@@ -101,11 +101,14 @@ async fn connection(
     if !spoken {
         return;
     }
+    let heads = HeadTimer::new(idle_timeout);
+    builder.http1().timer(heads.clone());
     let service = TowerToHyperService::new(router);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(StallLimited::new(stream, idle_timeout)), service));
     // How a connection ends is its client's business; requests have been answered and counted.
     let _ = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = heads.overdue() => return,
         () = ending.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

@@ -4,15 +4,18 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::http::uri::PathAndQuery;
 use ::http::{Request, Response, Uri};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service as _};
 
 use super::grpc::Grpc;
 use super::layers::RequestLayers;
+use crate::deadline;
 use crate::error::Fault;
 
 /// A service of this process behind the layers of its server. Clones are the same one.
@@ -26,14 +29,15 @@ impl<T: ?Sized> Local<T> {
         Self { layers, service }
     }
 
-    /// Calls a method of the service as a client on the network would: counted under `path`, refused when too many run, ended by the request's own
-    /// deadline (`grpc-timeout`) or the server's, a panic made an answer.
+    /// Calls a method of the service as a client on the network would: counted under `path`, refused when too many run, ended after `timeout` or by the
+    /// server's deadline, a panic made an answer.
     ///
     /// # Errors
     /// The method's status, or that of a layer.
     pub async fn call<Q, A, F, Fut>(
         &self,
         path: &'static str,
+        timeout: Duration,
         request: tonic::Request<Q>,
         method: F,
     ) -> Result<tonic::Response<A>, Status>
@@ -68,7 +72,12 @@ impl<T: ?Sized> Local<T> {
                 })
             }
         });
-        let Ok(head) = self.layers.layer(answering).call(head).await;
+        let answered = {
+            // In force while the layers take the request, and theirs from then on: a header would have to be written and read.
+            let _scope = deadline::enter(Instant::now() + timeout);
+            self.layers.layer(answering).call(head)
+        };
+        let Ok(head) = answered.await;
         match answer.into_inner().unwrap_or_else(PoisonError::into_inner) {
             Some(response) => Ok(response),
             None => Err(Status::from_header_map(head.headers())

@@ -6,6 +6,7 @@ mod admin;
 mod builder;
 mod grpc;
 mod grpc_metrics;
+mod head_timer;
 mod health;
 mod http;
 mod http_connections;

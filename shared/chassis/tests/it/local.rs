@@ -25,7 +25,11 @@ async fn serve(settings: &ServerSettings) -> (Running, Local<Echo>) {
 }
 
 async fn say(local: &Local<Echo>, request: Request<SayRequest>) -> Result<SayReply, Status> {
-    let answer = local.call(SAY, request, |echo, request| async move {
+    say_within(Duration::from_secs(60), local, request).await
+}
+
+async fn say_within(timeout: Duration, local: &Local<Echo>, request: Request<SayRequest>) -> Result<SayReply, Status> {
+    let answer = local.call(SAY, timeout, request, |echo, request| async move {
         echo.say(request.into_inner()).await.map(Response::new)
     });
     Ok(answer.await?.into_inner())
@@ -65,6 +69,16 @@ async fn the_deadline_of_the_request_holds_and_is_seen_inside() {
     let mut late = request("wait");
     late.set_timeout(Duration::from_millis(1));
     assert_eq!(say(&local, late).await.unwrap_err().code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn the_time_that_the_caller_gives_holds_and_is_seen_inside() {
+    let (_running, local) = serve(&ServerSettings::on_free_ports()).await;
+    let hurried = say_within(Duration::from_secs(3), &local, request("deadline")).await;
+    let left: u64 = hurried.unwrap().text.parse().unwrap();
+    assert!(left <= 3_000, "{left}");
+    let late = say_within(Duration::from_millis(1), &local, request("wait")).await;
+    assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]

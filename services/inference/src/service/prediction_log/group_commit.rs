@@ -12,6 +12,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::Thread;
 use std::time::Duration;
 
+use holdfast_chassis::deadline;
+
 use super::writer::{Job, Writer};
 use crate::settings::Durability;
 
@@ -57,7 +59,7 @@ impl GroupCommit {
         match self.durability {
             Durability::Os => {
                 // Requests that are ready on this core queue up first and are written together.
-                tokio::task::yield_now().await;
+                deadline::step_aside().await;
                 self.write_for_all();
             }
             Durability::Fsync => self.wake_thread(),

@@ -58,7 +58,9 @@ where
         let own = own.find(|(path, _)| asked == *path || (path.ends_with('/') && asked.starts_with(path)));
         let cap = own.map_or(self.cap, |(_, cap)| *cap);
         let timeout = P::caller_timeout(request.headers()).map_or(cap, |asked| asked.min(cap));
+        // A caller in this process has its deadline in force.
         let at = Instant::now() + timeout;
+        let at = deadline::current().map_or(at, |outer| at.min(outer));
         let _scope = deadline::enter(at);
         DeadlineFuture {
             inner: self.inner.call(request),
@@ -74,7 +76,7 @@ pin_project! {
         #[pin]
         inner: F,
         at: Instant,
-        // Made when the first poll leaves the request pending: most predictions never need it.
+        // Made when the request waits for anything but its turn: most predictions never need it.
         #[pin]
         sleep: Option<Sleep>,
         protocol: PhantomData<P>,
@@ -91,10 +93,14 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
         let scope = deadline::enter(*this.at);
+        deadline::before_poll();
         if let ready @ Poll::Ready(_) = this.inner.poll(cx) {
             return ready;
         }
         drop(scope);
+        if deadline::stepped_aside() && Instant::now() < *this.at {
+            return Poll::Pending;
+        }
         if this.sleep.is_none() {
             this.sleep.set(Some(sleep_until(*this.at)));
         }
