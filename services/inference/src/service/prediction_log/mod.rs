@@ -28,6 +28,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use holdfast_domain::Schema;
+use holdfast_records::prediction::PredictionRecord;
 use holdfast_records::{PartitionHour, Slug};
 use holdfast_storage::BlobStore;
 use jiff::Timestamp;
@@ -127,6 +128,16 @@ pub struct Frames {
 }
 
 impl Frames {
+    /// Whole records, all of the hour of the first; `None` for none.
+    pub fn encode(records: &[PredictionRecord], schema: &Schema) -> Option<Self> {
+        let mut frames = Self::of(records.first()?.event_time, records.len());
+        for record in records {
+            let (answered, row) = record::parts(record);
+            frames.push(&answered, &row, schema);
+        }
+        Some(frames)
+    }
+
     /// Room for so many records. They belong to the hour of `event_time`.
     pub(crate) fn of(event_time: Timestamp, records: usize) -> Self {
         Self {

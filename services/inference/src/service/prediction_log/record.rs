@@ -240,7 +240,6 @@ impl<'a> Bytes<'a> {
 }
 
 /// A whole record as [`encode`] takes it.
-#[cfg(test)]
 pub(super) fn parts(record: &PredictionRecord) -> (Answered<'_>, Row<'_>) {
     let answered = Answered {
         request_id: &record.request_id,
