@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::service::params::Presets;
-use crate::service::trainer::{GrowPolicy, MaxFeatures, SamplingMethod};
+use crate::service::trainer::{GrowPolicy, MaxFeatures, SamplingMethod, SplitSearch};
 
 fn standard() -> Recipe {
     Presets::load(None).unwrap().get("default").unwrap().recipe.clone()
@@ -166,7 +166,13 @@ fn what_cannot_be_averaged_or_grown_is_refused() {
     };
     params.grow_policy = GrowPolicy::Symmetric;
     params.max_leaves = Some(8);
-    assert_eq!(paths(&recipe), ["estimators.0.max_leaves", "estimators.0.grow_policy"]);
+    params.split_search = SplitSearch::Random;
+    let expected = [
+        "estimators.0.max_leaves",
+        "estimators.0.split_search",
+        "estimators.0.grow_policy",
+    ];
+    assert_eq!(paths(&recipe), expected);
     recipe.estimators = vec![EstimatorParams::LogisticRegression(LogisticParams::default()); 5];
     recipe.seeds = 16;
     assert_eq!(paths(&recipe), ["seeds"]);
@@ -182,16 +188,21 @@ fn estimators() -> impl Strategy<Value = EstimatorParams> {
         prop::array::uniform10(finite()),
         any::<Option<usize>>(),
         prop::option::of(finite()),
-        prop::sample::select(vec![SamplingMethod::Uniform, SamplingMethod::GradientBased]),
+        prop::sample::select(vec![
+            (SamplingMethod::Uniform, SplitSearch::Best),
+            (SamplingMethod::GradientBased, SplitSearch::Best),
+            (SamplingMethod::Uniform, SplitSearch::Random),
+        ]),
     );
     let trees = trees.prop_map(
-        |([trees, max_depth, max_bin], f, max_leaves, max_delta_step, sampling_method)| {
+        |([trees, max_depth, max_bin], f, max_leaves, max_delta_step, (sampling_method, split_search))| {
             EstimatorParams::BoostedTrees(BoostedTreesParams {
                 trees,
                 max_depth,
                 eta: f[0],
                 subsample: f[1],
                 sampling_method,
+                split_search,
                 drop: Vec::new(),
                 colsample_bytree: f[2],
                 colsample_bylevel: f[3],

@@ -2,7 +2,7 @@
 
 use std::ops::{ControlFlow, Range};
 
-use hessboost::config::{MaxDeltaStep, TrainingParams, TreeMethod};
+use hessboost::config::{ExtraTrees, MaxDeltaStep, TrainingParams, TreeMethod};
 use hessboost::metric::EvalMetric;
 use hessboost::objective::{Objective, RegLoss};
 use holdfast_model::{Aggregation, Comparison, Estimator, Tree, TreeEnsemble};
@@ -29,6 +29,9 @@ pub struct BoostedTreesParams {
     /// How they are drawn. Recipes without it are those of before there was a choice, and stay as they were written.
     #[serde(default, skip_serializing_if = "SamplingMethod::is_uniform")]
     pub sampling_method: SamplingMethod,
+    /// How splits are searched. Recipes without it are those of before there was a choice.
+    #[serde(default, skip_serializing_if = "SplitSearch::is_best")]
+    pub split_search: SplitSearch,
     /// Columns that this estimator does not see, though others may. Recipes without it are those of before there was a choice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
@@ -74,6 +77,24 @@ impl SamplingMethod {
     }
 }
 
+/// How splits are searched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SplitSearch {
+    /// Every border between bins of a column is tried.
+    #[default]
+    Best,
+    /// One border of each column, drawn at every node: trees that differ more, and each of which fits less (Geurts, Ernst & Wehenkel, "Extremely
+    /// randomized trees", 2006).
+    Random,
+}
+
+impl SplitSearch {
+    fn is_best(&self) -> bool {
+        *self == Self::Best
+    }
+}
+
 /// The order in which a tree grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -94,6 +115,7 @@ impl Default for BoostedTreesParams {
             eta: 0.05,
             subsample: 0.8,
             sampling_method: SamplingMethod::Uniform,
+            split_search: SplitSearch::Best,
             drop: Vec::new(),
             colsample_bytree: 0.8,
             colsample_bylevel: 1.0,
@@ -173,6 +195,15 @@ impl BoostedTreesParams {
                 leaves.to_string(),
             );
         }
+        if self.split_search == SplitSearch::Random {
+            let fits = self.grow_policy != GrowPolicy::Symmetric;
+            rule(
+                "split_search",
+                fits,
+                "best where grow_policy is symmetric",
+                "random".to_owned(),
+            );
+        }
         found
     }
 
@@ -208,6 +239,11 @@ impl BoostedTreesParams {
                 GrowPolicy::Lossguide => hessboost::config::GrowPolicy::LossGuide,
                 GrowPolicy::Symmetric => hessboost::config::GrowPolicy::Symmetric,
             });
+        let builder = match self.split_search {
+            SplitSearch::Best => builder,
+            // What is drawn depends on the seed of the fit as well.
+            SplitSearch::Random => builder.extra_trees(ExtraTrees::default()),
+        };
         match self.max_leaves {
             Some(leaves) => builder.max_leaves(leaves),
             None => builder,
@@ -235,6 +271,11 @@ impl Grown {
     /// How many trees there are.
     pub(super) fn len(&self) -> usize {
         self.trees.len()
+    }
+
+    /// How many nodes they have together.
+    pub(super) fn nodes(&self) -> usize {
+        self.trees.iter().map(|tree| tree.nodes.len()).sum()
     }
 
     /// All of them.

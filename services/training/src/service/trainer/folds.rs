@@ -10,7 +10,7 @@ use crate::service::recipe::Recipe;
 
 mod stages;
 
-pub use stages::{StageWatch, Stages};
+pub use stages::{StageWatch, Staged, Stages};
 
 /// The folds of a cross-validation, prepared for recipes that differ in their estimators and seeds alone. The columns that trees are grown on
 /// are binned once a fold and `max_bin`, whatever number of recipes is fitted.

@@ -26,8 +26,8 @@ use super::recipe::{EstimatorParams, Imbalance, OptionalFeatures, Recipe};
 
 pub(super) use columns::engineered as engineered_step;
 
-pub use boosted_trees::{BoostedTreesParams, GrowPolicy, SamplingMethod};
-pub use folds::{Folds, HeldOutMargins, StageWatch, Stages};
+pub use boosted_trees::{BoostedTreesParams, GrowPolicy, SamplingMethod, SplitSearch};
+pub use folds::{Folds, HeldOutMargins, StageWatch, Staged, Stages};
 pub use logistic::LogisticParams;
 pub use members::Conditions;
 pub use random_forest::{MaxFeatures, RandomForestParams};

@@ -441,6 +441,26 @@ fn rows_drawn_by_gradient_give_other_trees_than_rows_drawn_by_chance() {
 }
 
 #[test]
+fn borders_that_are_drawn_give_other_trees_for_every_seed_and_the_same_for_one() {
+    let bank = Bank::of(800, 7);
+    let mut recipe = small("predecessor_xgboost");
+    let mut fitted = |search, seed, threads| {
+        let EstimatorParams::BoostedTrees(params) = &mut recipe.estimators[0] else {
+            panic!("boosted trees");
+        };
+        // Nothing else is drawn.
+        (params.subsample, params.colsample_bytree) = (1.0, 1.0);
+        params.split_search = search;
+        recipe.imbalance = Imbalance::None;
+        fit(&recipe, &bank, seed, threads)
+    };
+    let drawn = fitted(SplitSearch::Random, 5, 1);
+    assert_ne!(drawn, fitted(SplitSearch::Best, 5, 1));
+    assert_ne!(drawn, fitted(SplitSearch::Random, 6, 1));
+    assert_eq!(drawn, fitted(SplitSearch::Random, 5, 2));
+}
+
+#[test]
 fn a_column_that_an_estimator_drops_is_seen_by_the_others_alone() {
     let bank = Bank::of(800, 7);
     let schema = Schema::embedded();

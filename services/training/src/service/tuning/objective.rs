@@ -8,7 +8,7 @@ use holdfast_model::metrics::roc_auc;
 use serde::{Deserialize, Serialize};
 
 use super::recipes::RecipeSpace;
-use super::search::{NoValue, Objective};
+use super::search::{Asked, Measured, NoValue, Objective};
 use super::space::Value;
 use super::stages::{self, Patience};
 use crate::service::recipe::Recipe;
@@ -152,9 +152,9 @@ impl CrossValidated<'_> {
         recipe: &Recipe,
         fold: usize,
         counts: &[usize],
-        watched: bool,
+        patience: Option<Patience>,
         wanted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<f64>, TrainError> {
+    ) -> Result<Measured, TrainError> {
         let mut progress = |_| {
             if wanted() {
                 ControlFlow::Continue(())
@@ -167,7 +167,8 @@ impl CrossValidated<'_> {
             threads: self.how.threads,
             progress: &mut progress,
         };
-        let mut patience = Patience::default();
+        let watched = patience.is_some();
+        let mut patience = patience.unwrap_or_default();
         let mut look = |trees, value| {
             if patience.goes_on(trees, value) {
                 ControlFlow::Continue(())
@@ -183,18 +184,23 @@ impl CrossValidated<'_> {
         let staged = self
             .folds
             .fit_in_stages(fold, recipe, stages, self.how.schema, conditions)?;
-        staged.iter().map(|margins| self.worth(fold, margins)).collect()
+        let work = staged.work;
+        let values = staged.margins.iter().map(|margins| self.worth(fold, margins));
+        Ok(Measured {
+            values: values.collect::<Result<_, _>>()?,
+            work,
+        })
     }
 }
 
 impl Objective for CrossValidated<'_> {
-    fn measure(
-        &self,
-        point: &[Value],
-        fold: usize,
-        upto: Option<usize>,
-        wanted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<f64>, NoValue> {
+    fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
+        let Asked {
+            fold,
+            upto,
+            floor,
+            wanted,
+        } = asked;
         let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
         let measured = match self.recipes.space().passed() {
             Some((place, from, to)) => {
@@ -208,10 +214,14 @@ impl Objective for CrossValidated<'_> {
                     .filter_map(|count| usize::try_from(count).ok())
                     .take(upto.unwrap_or(usize::MAX))
                     .collect();
-                let watched = upto.is_none() && counts.len() > 1;
-                self.in_stages(&recipe, fold, &counts, watched, wanted)
+                let last = counts.last().copied().unwrap_or_default();
+                let patience = (upto.is_none() && counts.len() > 1).then(|| Patience::new(floor, last));
+                self.in_stages(&recipe, fold, &counts, patience, wanted)
             }
-            None => self.of_recipe(&recipe, fold, wanted).map(|value| vec![value]),
+            None => self.of_recipe(&recipe, fold, wanted).map(|value| Measured {
+                values: vec![value],
+                work: 0.0,
+            }),
         };
         measured.map_err(|error| match error {
             TrainError::Cancelled => NoValue::NotWanted,
@@ -263,23 +273,40 @@ mod tests {
         };
         let folds = how.prepare(rows, &recipes).unwrap();
         let worth = |point: &[Value]| folds.of_recipe(&recipes.recipe(point).unwrap(), 1, &|| true).unwrap();
-        let own = folds.measure(recipes.first(), 1, None, &|| true).unwrap();
-        assert_eq!(own, [worth(recipes.first())]);
+        let measured = |point: &[Value], upto, floor| {
+            let wanted = &|| true;
+            let asked = Asked {
+                fold: 1,
+                upto,
+                floor,
+                wanted,
+            };
+            folds.measure(point, asked).unwrap()
+        };
+        let own = measured(recipes.first(), None, None);
+        assert_eq!(own.values, [worth(recipes.first())]);
 
         let space = recipes.space();
         let (place, from, to) = space.passed().unwrap();
         let mut point = space.at(&vec![0.7; space.parameters().len()]);
         let all = stages::stages(from, to);
-        let passed = folds.measure(&point, 1, Some(all.len()), &|| true).unwrap();
+        let passed = measured(&point, Some(all.len()), None).values;
         assert_eq!(passed.len(), all.len());
         for (trees, value) in all.iter().zip(&passed) {
             point[place] = Value::Integer(*trees);
             assert!((worth(&point) - value).abs() < 1e-12, "{trees} trees");
         }
         // One that is watched comes to the same, as far as it comes.
-        let watched = folds.measure(&point, 1, None, &|| true).unwrap();
-        assert_eq!(watched, passed[..watched.len()]);
-        assert_eq!(folds.measure(&point, 1, Some(3), &|| true).unwrap(), passed[..3]);
+        let watched = measured(&point, None, None);
+        assert_eq!(watched.values, passed[..watched.values.len()]);
+        let fewer = measured(&point, Some(3), None);
+        assert_eq!(fewer.values, passed[..3]);
+        // Work is nodes of trees: fewer trees, fewer nodes.
+        assert!(0.0 < fewer.work && fewer.work < watched.work);
+        // With a floor that nothing comes to, it ends as soon as that is in sight.
+        let hopeless = measured(&point, None, Some(1.5)).values;
+        assert_eq!(hopeless, passed[..hopeless.len()]);
+        assert!(hopeless.len() < watched.values.len());
     }
 
     #[test]

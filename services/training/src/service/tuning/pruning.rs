@@ -77,6 +77,12 @@ pub fn is_hopeless(values: &FoldValues, best: &FoldValues, noise: f64) -> bool {
     mean_difference(values, best) + SURELY * left < 0.0
 }
 
+/// The value on its first fold below which a trial has no hope: what [`is_hopeless`] says of one fold.
+pub fn floor(best: &FoldValues, noise: f64) -> f64 {
+    let left = variance_left(noise, 1, best.len()).sqrt();
+    best.first().map_or(f64::NEG_INFINITY, |first| first - SURELY * left)
+}
+
 /// Whether the folds cannot tell a trial from the best: it is behind by no more than the standard error of the difference.
 pub fn is_as_good(values: &FoldValues, best: &FoldValues) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "20 folds at most")]
@@ -129,6 +135,14 @@ mod tests {
         // All folds known: nothing is left to be given up.
         assert!(!is_hopeless(&[0.9; 5], &BEST, 0.001));
         assert!(!is_hopeless(&[], &BEST, 0.001));
+    }
+
+    #[test]
+    fn the_floor_of_the_first_fold_parts_what_is_hopeless_from_what_is_not() {
+        let floor = floor(&BEST, 0.001);
+        assert!(floor < BEST[0]);
+        assert!(is_hopeless(&[floor - 1e-9], &BEST, 0.001));
+        assert!(!is_hopeless(&[floor + 1e-9], &BEST, 0.001));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which points are tried next: a Gaussian process over what was seen, and the points of largest expected improvement, a few at once.
+//! Which points are tried next: a Gaussian process over what was seen, and the points of largest expected improvement for what they cost, a few
+//! at once. Where it is known what trials cost, a second process says what others will.
 //!
 //! The next points are a function of the space, the seed and what was seen: nothing else is remembered, so that the same history always goes on in
 //! the same way.
@@ -22,6 +23,9 @@ const CLIMBED: usize = 5;
 const FIRST_STEP: f64 = 0.1;
 const LAST_STEP: f64 = 0.005;
 
+/// With fewer trials whose cost is known nothing is said of the cost of others.
+const LEAST_PRICED: usize = 4;
+
 /// Values that lie so many spreads of the middle half below the median are taken as lying there: how bad a bad point is does not help to tell
 /// good ones apart.
 const FENCE: f64 = 2.0;
@@ -35,6 +39,8 @@ pub struct Seen {
     pub value: f64,
     /// Variance of the error that the value is known to have.
     pub variance: f64,
+    /// What a fold of it cost, in any unit, where that is known.
+    pub work: Option<f64>,
 }
 
 /// How the next points are chosen.
@@ -65,7 +71,7 @@ impl Sampler<'_> {
         points
     }
 
-    /// The points of largest expected improvement, each chosen as if the ones before it had been seen.
+    /// The points of largest expected improvement for their cost, each chosen as if the ones before it had been seen.
     fn improving(self, seen: &[Seen], pending: &[Point], count: usize, random: &mut Draws) -> Vec<Point> {
         let space = self.space;
         let mut chosen: Vec<Point> = Vec::with_capacity(count);
@@ -101,13 +107,14 @@ impl Sampler<'_> {
             .iter()
             .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
             .fold(f64::NEG_INFINITY, f64::max);
+        let prices = Prices::of(space, seen);
         while chosen.len() < count {
             let worth = |point: &Point| {
                 if known.contains(point) {
                     return f64::NEG_INFINITY;
                 }
                 let (mean, deviation) = process.predict(&space.coordinates(point));
-                log_expected_improvement(mean, deviation, mark)
+                log_expected_improvement(mean, deviation, mark) - prices.log_work(space, point)
             };
             let Some(point) = best_found(space, &worth, &best, random) else {
                 return chosen;
@@ -120,6 +127,59 @@ impl Sampler<'_> {
             chosen.push(point);
         }
         chosen
+    }
+}
+
+/// What trials cost.
+struct Prices(Option<(GaussianProcess, Standard)>);
+
+impl Prices {
+    fn of(space: &Space, seen: &[Seen]) -> Self {
+        let (at, logs): (Vec<_>, Vec<f64>) = seen
+            .iter()
+            .filter_map(|seen| Some((space.coordinates(&seen.point), libm::log(seen.work?))))
+            .unzip();
+        if logs.len() < LEAST_PRICED {
+            return Self(None);
+        }
+        let standard = Standard::of(&logs);
+        let observations = Observations {
+            at,
+            noise: vec![0.0; logs.len()],
+            values: logs.iter().map(|log| standard.apply(*log)).collect(),
+        };
+        let start = Hyperparameters::of_priors(space.dimensions());
+        Self(GaussianProcess::fit(observations, &[start]).map(|process| (process, standard)))
+    }
+
+    /// The logarithm of what a point is expected to cost, but for a constant.
+    fn log_work(&self, space: &Space, point: &Point) -> f64 {
+        self.0.as_ref().map_or(0.0, |(process, standard)| {
+            process.predict(&space.coordinates(point)).0 * standard.deviation
+        })
+    }
+}
+
+/// Mean and standard deviation, 1 where all values are the same.
+struct Standard {
+    mean: f64,
+    deviation: f64,
+}
+
+impl Standard {
+    #[expect(clippy::cast_precision_loss, reason = "a thousand observations at most")]
+    fn of(values: &[f64]) -> Self {
+        let count = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
+        Self {
+            mean,
+            deviation: if variance > 0.0 { variance.sqrt() } else { 1.0 },
+        }
+    }
+
+    fn apply(&self, value: f64) -> f64 {
+        (value - self.mean) / self.deviation
     }
 }
 
@@ -171,23 +231,19 @@ pub fn most_promising(space: &Space, seen: &[Seen], candidates: &[usize]) -> Opt
 }
 
 /// Standard units, with what lies far below cut off.
-#[expect(clippy::cast_precision_loss, reason = "a thousand observations at most")]
 fn observations(space: &Space, seen: &[Seen]) -> Observations {
     let mut sorted: Vec<f64> = seen.iter().map(|seen| seen.value).collect();
     sorted.sort_by(f64::total_cmp);
     let quartile = |quarter: usize| sorted.get(sorted.len() * quarter / 4).copied().unwrap_or(0.0);
     let floor = quartile(2) - FENCE * (quartile(3) - quartile(1)).max(0.0);
     let values: Vec<f64> = seen.iter().map(|seen| seen.value.max(floor)).collect();
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let variance = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / count;
-    let deviation = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+    let standard = Standard::of(&values);
     Observations {
         at: seen.iter().map(|seen| space.coordinates(&seen.point)).collect(),
-        values: values.iter().map(|value| (value - mean) / deviation).collect(),
+        values: values.iter().map(|value| standard.apply(*value)).collect(),
         noise: seen
             .iter()
-            .map(|seen| seen.variance / (deviation * deviation))
+            .map(|seen| seen.variance / (standard.deviation * standard.deviation))
             .collect(),
     }
 }
@@ -295,6 +351,7 @@ mod tests {
             point: point.clone(),
             value: worth(point),
             variance: 0.0,
+            work: None,
         });
         seen.collect()
     }
@@ -353,6 +410,37 @@ mod tests {
     }
 
     #[test]
+    fn of_points_as_promising_those_are_tried_that_cost_less() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let mut tried: Vec<Point> = Vec::new();
+        while tried.len() < 18 {
+            let seen = seen_of(&space, &tried);
+            tried.extend(sampler(&space, &first, 3).next_points(&seen, tried.len(), 4));
+        }
+        let rate = space
+            .parameters()
+            .iter()
+            .position(|parameter| parameter.name == "rate")
+            .unwrap();
+        let place = |point: &Point| space.places(point)[rate];
+        let mean_place = |seen: &[Seen]| {
+            let next = sampler(&space, &first, 3).next_points(seen, tried.len(), 4);
+            next.iter().map(place).sum::<f64>() / next.len() as f64
+        };
+        // A thousand times as much at the one end of a range as at the other, as with small steps.
+        let mut seen = seen_of(&space, &tried);
+        let free = mean_place(&seen);
+        seen.iter_mut()
+            .for_each(|seen| seen.work = Some((-7.0 * place(&seen.point)).exp()));
+        let priced = mean_place(&seen);
+        assert!(priced > free + 0.05, "{priced} and {free}");
+        // Equal costs are none.
+        seen.iter_mut().for_each(|seen| seen.work = Some(3.0));
+        assert!((mean_place(&seen) - free).abs() < 1e-3);
+    }
+
+    #[test]
     fn the_trial_that_is_expected_most_of_is_not_the_luckiest() {
         let space = fixture().space();
         let first = middle(&space);
@@ -375,6 +463,7 @@ mod tests {
             point: space.at(&places),
             value: seen[best].value + 1e-6,
             variance: spread * spread,
+            work: None,
         });
         let all: Vec<usize> = (0..seen.len()).collect();
         assert_eq!(most_promising(&space, &seen, &all), Some(best));

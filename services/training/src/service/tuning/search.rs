@@ -22,20 +22,35 @@ const FIRST_ROUND: usize = 2;
 
 /// What is made as large as possible, fold by fold.
 pub trait Objective: Sync {
-    /// What a point is worth on a fold, counted from 0: one value. The same point and fold give the same. When `wanted` says no, nobody waits for it any more.
+    /// What a point is worth on a fold: one value. The same point and fold give the same.
     ///
-    /// Where the space has a parameter that is passed through ([`Space::passing`]), there are several, one for each of its stages, from the first on:
-    /// `upto` so many, and without it as many as the objective finds worth the time.
+    /// Where the space has a parameter that is passed through ([`Space::passing`]), there are several, one for each of its stages, from the first on.
     ///
     /// # Errors
     /// [`NoValue`] says why there is none.
-    fn measure(
-        &self,
-        point: &[Value],
-        fold: usize,
-        upto: Option<usize>,
-        wanted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<f64>, NoValue>;
+    fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue>;
+}
+
+/// What is asked of an objective beside a point.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The fold, counted from 0.
+    pub fold: usize,
+    /// At how many stages; without it at as many as the objective finds worth the time.
+    pub upto: Option<usize>,
+    /// The trial is given up if none of the stages is worth so much: with that in sight nothing more needs to be measured.
+    pub floor: Option<f64>,
+    /// When it says no, nobody waits for an answer any more.
+    pub wanted: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What an objective answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// What each stage is worth.
+    pub values: Vec<f64>,
+    /// What it cost, in units of the objective's own; the same for the same point, fold and question. 0 where nothing is known of it.
+    pub work: f64,
 }
 
 /// Why a point has no value on a fold.
@@ -93,6 +108,8 @@ pub struct Trial {
     pub values: Vec<f64>,
     /// What its mean over all folds is expected to be, and the variance of that: from its own folds and those of the best trial before it.
     pub expected: (f64, f64),
+    /// What the first fold cost, in the objective's units; `None` while it is not known what all of it would cost.
+    pub work: Option<f64>,
     /// Time spent on these folds by all threads together, in seconds.
     pub seconds: f64,
     /// Why it failed.
@@ -108,6 +125,7 @@ impl Trial {
             state: TrialState::Running,
             values: Vec::new(),
             expected: (f64::NEG_INFINITY, 0.0),
+            work: None,
             seconds: 0.0,
             error: None,
         }
@@ -300,6 +318,7 @@ fn known(trial: &Trial) -> Seen {
         point: trial.point.clone(),
         value,
         variance,
+        work: trial.work,
     }
 }
 

@@ -31,23 +31,58 @@ pub(super) fn stages(from: i64, to: i64) -> Vec<i64> {
     all
 }
 
-/// Watches the first fold's fit, and says when more trees bring nothing.
+/// The slope of a fit's gains is taken over so many times the trees.
+const SLOPE_OVER: f64 = 1.45;
+
+/// Watches the first fold's fit, and says when more trees bring nothing, or too little for a trial that is behind.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
+    /// Trees and value of each stage.
+    seen: Vec<(usize, f64)>,
     best: Option<(usize, f64)>,
+    /// The trial is given up if no stage is worth so much.
+    floor: Option<f64>,
+    /// The last number of trees that there can be.
+    last: usize,
 }
 
 impl Patience {
+    /// For a fit of at most `last` trees, that is of no use if it does not come to `floor`.
+    pub(super) fn new(floor: Option<f64>, last: usize) -> Self {
+        Self {
+            floor,
+            last,
+            ..Self::default()
+        }
+    }
+
     /// Notes what a stage is worth; whether to go on.
     #[expect(clippy::cast_precision_loss, reason = "numbers of trees are small")]
     pub(super) fn goes_on(&mut self, trees: usize, value: f64) -> bool {
-        match self.best {
-            Some((best, mark)) if value <= mark => (trees as f64) < PATIENCE * best as f64 + FEW_TREES,
-            _ => {
-                self.best = Some((trees, value));
-                true
-            }
+        self.seen.push((trees, value));
+        let (best, mark) = match self.best {
+            Some(best) if value <= best.1 => best,
+            _ => (trees, value),
+        };
+        self.best = Some((best, mark));
+        if self.floor.is_some_and(|floor| self.hope().max(mark) < floor) {
+            return false;
         }
+        best == trees || (trees as f64) < PATIENCE * best as f64 + FEW_TREES
+    }
+
+    /// The most that the last tree can come to. Gains sink as trees grow more, so that a straight line through the last stages, over the logarithm of
+    /// the number of trees, lies above what is to come.
+    #[expect(clippy::cast_precision_loss, reason = "numbers of trees are small")]
+    fn hope(&self) -> f64 {
+        let far_enough = |earlier: &usize, trees: usize| *earlier as f64 * SLOPE_OVER <= trees as f64;
+        let line = self.seen.last().and_then(|&(trees, value)| {
+            let earlier = self.seen.iter().rfind(|(earlier, _)| far_enough(earlier, trees))?;
+            let gain = (value - earlier.1).max(0.0);
+            let steps = |from: usize, to: usize| libm::log(to as f64 / from as f64);
+            Some(value + gain * steps(trees, self.last.max(trees)) / steps(earlier.0, trees))
+        });
+        line.unwrap_or(f64::INFINITY)
     }
 }
 
@@ -98,6 +133,27 @@ mod tests {
         assert!(patience.goes_on(160, 0.96));
         assert!(patience.goes_on(200, 0.96));
         assert!(!patience.goes_on(1_000, 0.96));
+    }
+
+    #[test]
+    fn a_fit_whose_gains_do_not_lead_to_the_floor_is_given_up_and_one_whose_gains_may_is_not() {
+        // Gains that sink, as those of real fits do: from 0.9 on, half of what is left at every doubling of the trees.
+        let value = |trees: usize, end: f64| end - 0.05 * 100.0 / trees as f64;
+        let trees = [100, 110, 120, 135, 150, 165, 180, 200, 220, 240, 270, 300];
+        let ended = |floor, end| {
+            let mut patience = Patience::new(floor, 1_500);
+            trees
+                .iter()
+                .position(|trees| !patience.goes_on(*trees, value(*trees, end)))
+        };
+        assert_eq!(ended(None, 0.95), None);
+        assert_eq!(ended(Some(0.94), 0.95), None);
+        let given_up = ended(Some(0.99), 0.95).unwrap();
+        // Not before there is a slope to speak of.
+        assert!(trees[given_up] >= 145, "{given_up}");
+        // A fit that has been above the floor goes on, wherever it is now.
+        let mut fallen = Patience::new(Some(0.9), 1_500);
+        assert!(fallen.goes_on(200, 0.91) && fallen.goes_on(220, 0.89) && fallen.goes_on(270, 0.89));
     }
 
     #[test]

@@ -23,6 +23,15 @@ pub struct Stages<'a> {
     pub watch: Option<StageWatch<'a>>,
 }
 
+/// What came of a fit in stages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Staged {
+    /// Margins at each stage.
+    pub margins: Vec<HeldOutMargins>,
+    /// Nodes of all its trees: what the fit cost, nearly.
+    pub work: f64,
+}
+
 /// Who watches a fit.
 pub struct StageWatch<'a> {
     /// Whether the ROC-AUC is the mean of that of full rows and that of the same rows with the required features only.
@@ -51,7 +60,7 @@ impl Folds {
         stages: Stages<'_>,
         schema: &Schema,
         conditions: Conditions<'_>,
-    ) -> Result<Vec<HeldOutMargins>, TrainError> {
+    ) -> Result<Staged, TrainError> {
         let fold = self.fold(index)?;
         let params = one_of_trees(recipe)?;
         let last = stages.counts.last().unwrap_or(&params.trees);
@@ -86,7 +95,9 @@ impl Folds {
             margins.push(so_far);
             begin = end;
         }
-        Ok(margins)
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53 nodes")]
+        let work = grown.nodes() as f64;
+        Ok(Staged { margins, work })
     }
 }
 

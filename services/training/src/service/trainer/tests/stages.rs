@@ -15,7 +15,18 @@ fn in_stages<'a>(
         threads: 1,
         progress: &mut go_on,
     };
-    folds.fit_in_stages(fold, recipe, Stages { counts, watch }, Schema::embedded(), conditions)
+    let stages = Stages { counts, watch };
+    let staged = folds.fit_in_stages(fold, recipe, stages, Schema::embedded(), conditions)?;
+    // A tree has a node at least.
+    assert!(
+        staged.work
+            >= counts
+                .iter()
+                .take(staged.margins.len())
+                .max()
+                .map_or(0.0, |count| *count as f64)
+    );
+    Ok(staged.margins)
 }
 
 #[test]

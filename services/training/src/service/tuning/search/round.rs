@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::super::space::{Point, Space, Value};
 use super::super::{pruning, stages};
-use super::{NoValue, Objective, Search, Trial, TrialState, best_of};
+use super::{Asked, Measured, NoValue, Objective, Search, Trial, TrialState, best_of};
 
 /// What a trial has to reach: the best trial of the rounds before, and the folds' noise.
 #[derive(Clone, Debug)]
@@ -25,6 +25,12 @@ impl Mark {
         let best = best.by_fold();
         let noise = pruning::noise(&best, others.iter().map(Vec::as_slice))?;
         Some(Self { best, noise })
+    }
+
+    /// The value on its first fold below which a trial is hopeless.
+    fn floor(&self, trial: &Trial) -> f64 {
+        let best = self.best_as(trial);
+        pruning::floor(&best, self.noise)
     }
 
     /// The best trial's values, in the order in which another takes the folds.
@@ -47,7 +53,7 @@ pub(super) struct Round<'a> {
 }
 
 /// What came of a fold: its values by stage, and the seconds that it took.
-type Outcome = (Result<Vec<f64>, NoValue>, f64);
+type Outcome = (Result<Measured, NoValue>, f64);
 
 /// A trial at work.
 struct AtWork {
@@ -84,6 +90,7 @@ struct Piece {
     fold: usize,
     point: Point,
     upto: Option<usize>,
+    floor: Option<f64>,
 }
 
 impl<'a> Round<'a> {
@@ -126,11 +133,18 @@ impl<'a> Round<'a> {
             fold,
             point,
             upto,
+            floor,
         }) = self.take()
         {
             let wanted = || (self.go_on)() && self.lock()[place].trial.state == TrialState::Running;
             let begun = Instant::now();
-            let measured = objective.measure(&point, fold, upto, &wanted);
+            let asked = Asked {
+                fold,
+                upto,
+                floor,
+                wanted: &wanted,
+            };
+            let measured = objective.measure(&point, asked);
             self.put((place, turn), (measured, begun.elapsed().as_secs_f64()), changes);
         }
     }
@@ -153,7 +167,9 @@ impl<'a> Round<'a> {
             if let Some((place, chosen)) = chosen {
                 let turn = chosen.taken;
                 chosen.taken += 1;
+                let mark = self.mark.as_ref().filter(|_| turn == 0);
                 return Some(Piece {
+                    floor: mark.map(|mark| mark.floor(&chosen.trial)),
                     place,
                     turn,
                     fold: (chosen.trial.first_fold + turn) % self.folds,
@@ -176,7 +192,12 @@ impl<'a> Round<'a> {
         if turn == 0
             && let Ok(first) = &outcome.0
         {
-            at_place.limit = Some(stages::horizon(first));
+            at_place.limit = Some(stages::horizon(&first.values));
+            let floor = self.mark.as_ref().map(|mark| mark.floor(&at_place.trial));
+            let reached = first.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            // One that was given up half-way does not say what all of it costs.
+            at_place.trial.work =
+                (floor.is_none_or(|floor| reached >= floor) && first.work > 0.0).then_some(first.work);
         }
         at_place.values[turn] = Some(outcome);
         while at_place.trial.state == TrialState::Running
@@ -185,7 +206,7 @@ impl<'a> Round<'a> {
             let trial = &mut at_place.trial;
             trial.seconds += seconds;
             match measured {
-                Ok(values) => {
+                Ok(Measured { values, .. }) => {
                     at_place.by_stage.push(values);
                     self.decide(at_place);
                 }

@@ -20,13 +20,8 @@ impl Hill<'_> {
 }
 
 impl Objective for Hill<'_> {
-    fn measure(
-        &self,
-        point: &[Value],
-        fold: usize,
-        _: Option<usize>,
-        _: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<f64>, NoValue> {
+    fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
+        let fold = asked.fold;
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.space.named(point)["count"] == 3 {
             return Err(NoValue::Unfit("3 is too few".to_owned()));
@@ -34,7 +29,10 @@ impl Objective for Hill<'_> {
         let height = self.height(point);
         // Far below the differences between points, and another on every fold.
         let noise = ((height * 1e6).abs() as usize * (fold + 3) % 17) as f64 * 1e-5;
-        Ok(vec![height + fold as f64 + noise])
+        Ok(Measured {
+            values: vec![height + fold as f64 + noise],
+            work: 1.0,
+        })
     }
 }
 
@@ -51,18 +49,25 @@ impl Path<'_> {
 }
 
 impl Objective for Path<'_> {
-    fn measure(
-        &self,
-        point: &[Value],
-        fold: usize,
-        upto: Option<usize>,
-        wanted: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Vec<f64>, NoValue> {
+    fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
         let (_, from, to) = self.0.space.passed().unwrap();
         let stages = stages::stages(from, to);
-        let height = self.0.measure(&self.0.space.unpassed(point), fold, upto, wanted)?[0];
-        let values = stages.iter().take(upto.unwrap_or(stages.len()));
-        Ok(values.map(|many| height - Self::loss(*many, fold)).collect())
+        let measured = self.0.measure(&self.0.space.unpassed(point), asked)?;
+        let values = stages.iter().take(asked.upto.unwrap_or(stages.len()));
+        let values: Vec<f64> = values
+            .map(|many| measured.values[0] - Self::loss(*many, asked.fold))
+            .collect();
+        // With no hope in sight an objective may stop half-way.
+        let best = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let seen = if asked.floor.is_some_and(|floor| best < floor) {
+            values.len().div_ceil(2)
+        } else {
+            values.len()
+        };
+        Ok(Measured {
+            work: seen as f64,
+            values: values[..seen].to_vec(),
+        })
     }
 }
 
@@ -134,6 +139,20 @@ fn trials_pass_through_a_parameter_and_take_the_value_that_is_best_on_all_folds_
     for trial in one.trials.iter().filter(|trial| trial.state == TrialState::Complete) {
         assert_eq!(trial.point[many], Value::Integer(best), "trial {}", trial.number);
     }
+    // What was stopped half-way had no hope, and does not say what all of it would have cost.
+    let stages = stages::stages(from, to).len() as f64;
+    for trial in &one.trials {
+        match trial.state {
+            TrialState::Complete => assert_eq!(trial.work, Some(stages), "trial {}", trial.number),
+            TrialState::Pruned => assert!(trial.work.is_none_or(|work| work == stages), "trial {}", trial.number),
+            _ => {}
+        }
+    }
+    let stopped = one
+        .trials
+        .iter()
+        .filter(|trial| trial.state == TrialState::Pruned && trial.work.is_none());
+    assert!(stopped.count() > 0);
     for workers in [2, 8] {
         assert_eq!(searched(workers), one, "{workers} workers");
     }
@@ -243,13 +262,7 @@ fn every_change_of_a_trial_is_told_in_order() {
 fn a_panic_of_one_worker_is_no_wait_without_end_for_the_others() {
     struct Panics;
     impl Objective for Panics {
-        fn measure(
-            &self,
-            _: &[Value],
-            _: usize,
-            _: Option<usize>,
-            _: &(dyn Fn() -> bool + Sync),
-        ) -> Result<Vec<f64>, NoValue> {
+        fn measure(&self, _: &[Value], _: Asked<'_>) -> Result<Measured, NoValue> {
             panic!("a fault of the engine")
         }
     }
