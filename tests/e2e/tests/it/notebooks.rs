@@ -103,10 +103,12 @@ async fn a_model_of_a_notebook_is_imported_by_itself_promoted_and_served() {
     let mut champions = ChampionServiceClient::new(cluster.channel(Name::Registry));
     champions.promote(promote).await.unwrap();
     let customers = customers(1);
+    // One call at a time until the swap is seen: two may meet a version each.
     eventually("the notebook's model to serve", PATIENCE, async || {
-        cluster.predict(&customers[0], &mut Vec::new()).await.0 == 2
+        cluster.predict_rest(&customers).await["version"] == 2
     })
     .await;
+    assert_eq!(cluster.predict(&customers[0], &mut Vec::new()).await.0, 2);
 
     // The notebook's run is deleted, and stays: the champion was made from it.
     let notebook = cluster.get("/api/v1/models/churn/versions/2/import").await;
