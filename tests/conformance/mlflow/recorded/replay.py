@@ -21,8 +21,8 @@ OWN = re.compile(
 )
 # Where Holdfast differs, and why that is meant.
 MEANT = [
-    # The class of an error in Databricks' terms, and the only workspace there is.
-    r"\.(error_class|sqlstate|workspace): missing",
+    # There is one workspace, which has no name.
+    r"\.workspace: missing",
     # Files go through the server, and there is no gateway for language models.
     r"\.features_enabled\.gateway: True, ours False",
     r"\.presigned_upload_(run|model)_id_supported: True, ours False",

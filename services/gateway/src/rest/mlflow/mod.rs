@@ -1,7 +1,7 @@
 //! MLflow's REST API, for its clients and for pages that were written for it. What calls mean is in [`crate::service::mlflow`].
 //!
-//! These paths are not in the OpenAPI description: they are MLflow's to describe. A failure is MLflow's JSON, `{"error_code", "message"}`, and whatever
-//! else stands below its prefixes is 404 `ENDPOINT_NOT_FOUND`, which its clients take for "this server cannot do that".
+//! These paths are not in the OpenAPI description: they are MLflow's to describe. A failure is MLflow's JSON, `{"error_code", "message", "error_class",
+//! "sqlstate"}`, and whatever else stands below its prefixes is 404 `ENDPOINT_NOT_FOUND`, which its clients take for "this server cannot do that".
 
 mod calls;
 mod files;
@@ -76,7 +76,11 @@ pub(crate) fn named() -> impl Iterator<Item = (Method, String)> {
 /// A failure as MLflow's clients read it.
 pub(super) fn failed(error: &ApiError) -> Response {
     let told = mlflow::failure(error.fault());
-    let body = json!({"error_code": told.error_code, "message": told.message});
+    let mut body = json!({"error_code": told.error_code, "message": told.message});
+    if let Some((class, sqlstate)) = told.class() {
+        body["error_class"] = class.into();
+        body["sqlstate"] = sqlstate.into();
+    }
     let mut response = (told.status, [NO_SNIFFING], Json(body)).into_response();
     if let Some(seconds) = error.problem("").retry_after_seconds {
         let headers = response.headers_mut();

@@ -14,6 +14,23 @@ pub struct Failure {
     pub message: String,
 }
 
+impl Failure {
+    /// The class of the failure and its SQLSTATE as MLflow's server derives them from the code (`mlflow/error_classification.py`, the client's tables, which
+    /// are those it answers with); none for codes that it doesn't classify.
+    pub fn class(&self) -> Option<(&'static str, &'static str)> {
+        const CALLERS: &str = "KAM00";
+        const SERVERS: &str = "XXM00";
+        Some(match self.error_code {
+            "BAD_REQUEST" | "INVALID_PARAMETER_VALUE" => ("INVALID_PARAMETER_VALUE", CALLERS),
+            "ENDPOINT_NOT_FOUND" | "NOT_FOUND" | "RESOURCE_DOES_NOT_EXIST" => ("RESOURCE_NOT_FOUND", CALLERS),
+            "CUSTOMER_UNAUTHORIZED" | "PERMISSION_DENIED" => ("PERMISSION_DENIED", CALLERS),
+            "RESOURCE_ALREADY_EXISTS" => ("RESOURCE_ALREADY_EXISTS", CALLERS),
+            "INTERNAL_ERROR" | "INVALID_STATE" | "TEMPORARILY_UNAVAILABLE" => ("CLIENT_INTERNAL_ERROR", SERVERS),
+            _ => return None,
+        })
+    }
+}
+
 /// A fault in MLflow's terms.
 ///
 /// Statuses are those of MLflow's server, with two exceptions, because its clients repeat a call for minutes on 429 and 5xx: a state that does not allow
@@ -139,6 +156,20 @@ mod tests {
             let status = failure(&Fault::new(code, reason, "no")).status.as_u16();
             assert!(![408, 429, 500, 502, 503, 504].contains(&status), "{reason}: {status}");
         }
+    }
+
+    #[test]
+    fn a_failure_has_the_class_that_servers_of_mlflow_name() {
+        let told = |code, reason| failure(&Fault::new(code, reason, "no")).class();
+        assert_eq!(
+            told(Code::NotFound, "NO_SUCH_RUN"),
+            Some(("RESOURCE_NOT_FOUND", "KAM00"))
+        );
+        assert_eq!(
+            told(Code::Internal, "SOME_REASON"),
+            Some(("CLIENT_INTERNAL_ERROR", "XXM00"))
+        );
+        assert_eq!(told(Code::Aborted, "SOME_REASON"), None);
     }
 
     #[test]
