@@ -22,13 +22,14 @@ fn python(generation: u8) -> PathBuf {
     python
 }
 
-/// Runs a part of the suite; what it wrote is shown when it fails.
-async fn passes(generation: u8, part: &str, up: &Up, champion: &str) {
+/// Runs a part of the suite about a model and a version that are champion, and the table it learnt from; what it wrote is shown when it fails.
+async fn passes(generation: u8, part: &str, up: &Up, (champion, table): (&str, &str)) {
     let mut process = ProcessBuilder::new(python(generation))
         .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", part])
         .current_dir(workspace_root().join("tests/conformance/mlflow"))
         .env("HOLDFAST_CONFORMANCE_MLFLOW", up.url())
         .env("HOLDFAST_CONFORMANCE_CHAMPION", champion)
+        .env("HOLDFAST_CONFORMANCE_TABLE", table)
         .env("HOME", up.file("home"))
         .spawn();
     let status = process.wait_exit(4 * PATIENCE).await;
@@ -42,7 +43,7 @@ async fn passes(generation: u8, part: &str, up: &Up, champion: &str) {
     );
 }
 
-/// Runs the suite against a stack with a champion.
+/// Runs the suite against a stack with a champion, and then what changes the champion.
 async fn suite_passes(generation: u8) {
     let up = Up::start().await;
     let bank = up.simulate("bank.csv", "2000").await;
@@ -54,7 +55,9 @@ async fn suite_passes(generation: u8) {
         trained["model"].as_str().unwrap_or("churn"),
         trained["version"].as_u64().unwrap_or(1)
     );
-    passes(generation, ".", &up, &champion).await;
+    let about = (champion.as_str(), text(&bank));
+    passes(generation, ".", &up, about).await;
+    passes(generation, "notebook/champion.py", &up, about).await;
     up.end().await;
 }
 
@@ -71,6 +74,6 @@ async fn the_client_of_mlflow_2_works_unmodified() {
 #[tokio::test]
 async fn every_answer_is_as_a_server_of_mlflow_was_recorded() {
     let up = Up::start().await;
-    passes(3, "recorded/replay.py", &up, "").await;
+    passes(3, "recorded/replay.py", &up, ("", "")).await;
     up.end().await;
 }
