@@ -3,102 +3,48 @@
 //! Read as MLflow's own server reads them: unknown fields are ignored, `null` is absent, whole numbers may be texts, an enum may be its number, NaN and
 //! the infinities are texts. Anything else of a wrong type is `INVALID_PARAMETER_VALUE`.
 
+mod json;
+mod request;
+
+use std::fmt;
+use std::sync::Arc;
+
 use holdfast_api::registry::v1 as wire;
 use holdfast_chassis::{Code, Fault};
-use serde_json::{Map, Value};
+use json::{Fields, Json};
+pub use request::Request;
 
 /// Most characters of a wrong value in a message.
 const SHOWN: usize = 100;
 
-/// A request, read.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    fields: Map<String, Value>,
-    /// From a query: every field is the list of its values.
-    repeated: bool,
-    size_bytes: usize,
-}
-
-impl Request {
-    /// A JSON object. Nothing at all is an empty one, and an object that was made a text is read, as old clients send it.
-    ///
-    /// # Errors
-    /// `InvalidArgument` if it is no JSON object.
-    pub fn of_body(bytes: &[u8]) -> Result<Self, Fault> {
-        let size_bytes = bytes.len();
-        if bytes.trim_ascii().is_empty() {
-            return Ok(Self::default());
-        }
-        let malformed = |error: serde_json::Error| {
-            Fault::new(
-                Code::InvalidArgument,
-                "MALFORMED_JSON",
-                format!("the body is not valid JSON: {error}"),
-            )
-        };
-        let mut read: Value = serde_json::from_slice(bytes).map_err(malformed)?;
-        if let Value::String(text) = &read {
-            read = serde_json::from_str(text).map_err(malformed)?;
-        }
-        match read {
-            Value::Object(fields) => Ok(Self {
-                fields,
-                repeated: false,
-                size_bytes,
-            }),
-            Value::Null => Ok(Self::default()),
-            other => Err(invalid(format!("the body must be a JSON object, not {}", kind(&other)))),
-        }
-    }
-
-    /// Query arguments.
-    pub fn of_query(arguments: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut fields = Map::new();
-        for (name, value) in arguments {
-            let values = fields.entry(name).or_insert_with(|| Value::Array(Vec::new()));
-            if let Value::Array(values) = values {
-                values.push(Value::String(value));
-            }
-        }
-        Self {
-            fields,
-            repeated: true,
-            size_bytes: 0,
-        }
-    }
-
-    /// With a part of the path as a field; it counts more than a field of that name.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: &str) -> Self {
-        let value = Value::String(value.to_owned());
-        let value = if self.repeated {
-            Value::Array(vec![value])
-        } else {
-            value
-        };
-        self.fields.insert(name.to_owned(), value);
-        self
-    }
-
-    /// All of it.
-    pub fn all(&self) -> Asked<'_> {
-        Asked {
-            fields: &self.fields,
-            repeated: self.repeated,
-            at: String::new(),
-            size_bytes: self.size_bytes,
-        }
-    }
-}
-
 /// A request, or an object within it.
 #[derive(Clone, Debug)]
 pub struct Asked<'a> {
-    fields: &'a Map<String, Value>,
+    fields: &'a Fields,
     repeated: bool,
-    /// Where it stands, for messages: `metrics[3].`, or nothing.
-    at: String,
+    /// Where it stands within the request.
+    at: Option<Place>,
     size_bytes: usize,
+}
+
+/// Where an object stands, as messages say it: `metrics[3].`
+#[derive(Clone, Debug)]
+struct Place {
+    above: Option<Arc<Place>>,
+    name: &'static str,
+    index: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(above) = &self.above {
+            above.fmt(to)?;
+        }
+        match self.index {
+            Some(index) => write!(to, "{}[{index}].", self.name),
+            None => write!(to, "{}.", self.name),
+        }
+    }
 }
 
 impl<'a> Asked<'a> {
@@ -111,7 +57,7 @@ impl<'a> Asked<'a> {
     pub(super) fn text(&self, name: &str) -> Result<String, Fault> {
         match self.one(name) {
             None => Ok(String::new()),
-            Some(Value::String(text)) => Ok(text.clone()),
+            Some(Json::Text(text)) => Ok(text.clone()),
             Some(other) => Err(self.wrong(name, other)),
         }
     }
@@ -151,8 +97,9 @@ impl<'a> Asked<'a> {
     pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Fault> {
         let Some(value) = self.one(name) else { return Ok(None) };
         let read = match value {
-            Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(exactly)),
-            Value::String(text) => text.trim().parse().ok(),
+            Json::Whole(number) => Some(*number),
+            Json::Real(number) => exactly(*number),
+            Json::Text(text) => text.trim().parse().ok(),
             _ => None,
         };
         read.map(Some).ok_or_else(|| self.wrong(name, value))
@@ -185,10 +132,17 @@ impl<'a> Asked<'a> {
     pub(super) fn needed_real(&self, name: &str) -> Result<f64, Fault> {
         let value = self.one(name).ok_or_else(|| self.missing(name))?;
         let read = match value {
-            Value::Number(number) => number.as_f64(),
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "as JSON's whole numbers are read where a real one is asked for"
+            )]
+            Json::Whole(number) => Some(*number as f64),
+            #[expect(clippy::cast_precision_loss, reason = "see above")]
+            Json::Large(number) => Some(*number as f64),
+            Json::Real(number) => Some(*number),
             // Rust reads "NaN", "Infinity" and "-Infinity" too, whatever the case of the letters.
-            Value::String(text) if !text.is_empty() => text.parse().ok(),
-            Value::String(_) => return Err(self.missing(name)),
+            Json::Text(text) if !text.is_empty() => text.parse().ok(),
+            Json::Text(_) => return Err(self.missing(name)),
             _ => None,
         };
         read.ok_or_else(|| self.wrong(name, value))
@@ -203,9 +157,9 @@ impl<'a> Asked<'a> {
     pub(super) fn said(&self, name: &str) -> Result<Option<bool>, Fault> {
         match self.one(name) {
             None => Ok(None),
-            Some(Value::Bool(truth)) => Ok(Some(*truth)),
-            Some(Value::String(text)) if self.repeated && text.eq_ignore_ascii_case("true") => Ok(Some(true)),
-            Some(Value::String(text)) if self.repeated && text.eq_ignore_ascii_case("false") => Ok(Some(false)),
+            Some(Json::Truth(truth)) => Ok(Some(*truth)),
+            Some(Json::Text(text)) if self.repeated && text.eq_ignore_ascii_case("true") => Ok(Some(true)),
+            Some(Json::Text(text)) if self.repeated && text.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(other) => Err(self.wrong(name, other)),
         }
     }
@@ -214,15 +168,13 @@ impl<'a> Asked<'a> {
     pub(super) fn choice(&self, name: &str, choices: &[(&str, i32)]) -> Result<Option<i32>, Fault> {
         let Some(value) = self.one(name) else { return Ok(None) };
         let found = match value {
-            Value::String(text) => {
+            Json::Text(text) => {
                 let number = text.parse();
                 choices
                     .iter()
                     .find(|(choice, number_of)| choice == text || number == Ok(*number_of))
             }
-            Value::Number(number) => choices
-                .iter()
-                .find(|(_, choice)| number.as_i64() == Some(i64::from(*choice))),
+            Json::Whole(number) => choices.iter().find(|(_, choice)| *number == i64::from(*choice)),
             _ => None,
         };
         let found = found.ok_or_else(|| self.wrong(name, value))?;
@@ -241,34 +193,35 @@ impl<'a> Asked<'a> {
 
     /// A list of texts.
     pub(super) fn texts(&self, name: &str) -> Result<Vec<String>, Fault> {
-        let text = |value: &Value| match value {
-            Value::String(text) => Ok(text.clone()),
+        let text = |value: &Json| match value {
+            Json::Text(text) => Ok(text.clone()),
             other => Err(self.wrong(name, other)),
         };
         self.list(name)?.iter().map(text).collect()
     }
 
     /// A list of objects.
-    pub(super) fn parts(&self, name: &str) -> Result<Vec<Asked<'a>>, Fault> {
+    pub(super) fn parts(&self, name: &'static str) -> Result<Vec<Asked<'a>>, Fault> {
+        let above = self.at.clone().map(Arc::new);
         let list = self.list(name)?.iter().enumerate();
         list.map(|(index, value)| match value {
-            Value::Object(fields) => Ok(self.within(fields, &format!("{name}[{index}]"))),
+            Json::Object(fields) => Ok(self.within(fields, above.clone(), name, Some(index))),
             other => Err(self.wrong(name, other)),
         })
         .collect()
     }
 
     /// An object.
-    pub(super) fn part(&self, name: &str) -> Result<Option<Asked<'a>>, Fault> {
+    pub(super) fn part(&self, name: &'static str) -> Result<Option<Asked<'a>>, Fault> {
         match self.one(name) {
             None => Ok(None),
-            Some(Value::Object(fields)) => Ok(Some(self.within(fields, name))),
+            Some(Json::Object(fields)) => Ok(Some(self.within(fields, self.at.clone().map(Arc::new), name, None))),
             Some(other) => Err(self.wrong(name, other)),
         }
     }
 
     /// Tags, or what else has a key and a value.
-    pub(super) fn tags(&self, name: &str) -> Result<Vec<wire::Tag>, Fault> {
+    pub(super) fn tags(&self, name: &'static str) -> Result<Vec<wire::Tag>, Fault> {
         self.parts(name)?.iter().map(Asked::tag).collect()
     }
 
@@ -281,7 +234,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Parameters.
-    pub(super) fn params(&self, name: &str) -> Result<Vec<wire::Param>, Fault> {
+    pub(super) fn params(&self, name: &'static str) -> Result<Vec<wire::Param>, Fault> {
         let tags = self.tags(name)?.into_iter();
         Ok(tags
             .map(|wire::Tag { key, value }| wire::Param { key, value })
@@ -292,43 +245,56 @@ impl<'a> Asked<'a> {
     pub(super) fn missing(&self, name: &str) -> Fault {
         invalid(format!(
             "Missing value for required parameter '{}{name}'. See the API docs for more information about request parameters.",
-            self.at
+            self.place()
         ))
     }
 
-    fn one(&self, name: &str) -> Option<&'a Value> {
+    fn one(&self, name: &str) -> Option<&'a Json> {
         let value = self.fields.get(name)?;
         let value = if self.repeated {
-            value.as_array()?.first()?
+            match value {
+                Json::List(values) => values.first()?,
+                _ => return None,
+            }
         } else {
             value
         };
-        Some(value).filter(|value| !value.is_null())
+        Some(value).filter(|value| **value != Json::Null)
     }
 
-    fn list(&self, name: &str) -> Result<&'a [Value], Fault> {
+    fn list(&self, name: &str) -> Result<&'a [Json], Fault> {
         match self.fields.get(name) {
-            None | Some(Value::Null) => Ok(&[]),
-            Some(Value::Array(values)) => Ok(values),
+            None | Some(Json::Null) => Ok(&[]),
+            Some(Json::List(values)) => Ok(values),
             Some(other) => Err(self.wrong(name, other)),
         }
     }
 
-    fn within(&self, fields: &'a Map<String, Value>, name: &str) -> Asked<'a> {
+    fn within(
+        &self,
+        fields: &'a Fields,
+        above: Option<Arc<Place>>,
+        name: &'static str,
+        index: Option<usize>,
+    ) -> Asked<'a> {
         Asked {
             fields,
             repeated: false,
-            at: format!("{}{name}.", self.at),
+            at: Some(Place { above, name, index }),
             size_bytes: self.size_bytes,
         }
     }
 
-    fn wrong(&self, name: &str, value: &Value) -> Fault {
+    fn place(&self) -> String {
+        self.at.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn wrong(&self, name: &str, value: &Json) -> Fault {
         invalid(format!(
             "Invalid value {} for parameter '{}{name}' supplied. Hint: Value was of type '{}'. See the API docs for more information about request \
              parameters.",
-            shown(&value.to_string()),
-            self.at,
+            shown(&serde_json::to_string(value).unwrap_or_default()),
+            self.place(),
             kind(value)
         ))
     }
@@ -355,15 +321,15 @@ fn shown(text: &str) -> String {
 }
 
 /// The type as users of Python know it.
-fn kind(value: &Value) -> &'static str {
+fn kind(value: &Json) -> &'static str {
     match value {
-        Value::Null => "NoneType",
-        Value::Bool(_) => "bool",
-        Value::Number(number) if number.is_f64() => "float",
-        Value::Number(_) => "int",
-        Value::String(_) => "str",
-        Value::Array(_) => "list",
-        Value::Object(_) => "dict",
+        Json::Null => "NoneType",
+        Json::Truth(_) => "bool",
+        Json::Real(_) => "float",
+        Json::Whole(_) | Json::Large(_) => "int",
+        Json::Text(_) => "str",
+        Json::List(_) => "list",
+        Json::Object(_) => "dict",
     }
 }
 
