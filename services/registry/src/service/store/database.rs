@@ -9,12 +9,12 @@ use futures::future::BoxFuture;
 use holdfast_domain::Digest;
 use holdfast_storage::Secret;
 use jiff::Timestamp;
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use tokio::sync::Notify;
 
-use super::statement::{Dialect, Readers, Tx, Value};
+use super::points::Points;
+use super::statement::{Dialect, Readers, Tx};
 use super::writer::Writer;
 use super::{Page, migrations};
 use crate::error::{Error, Result};
@@ -26,8 +26,11 @@ const READERS: u32 = 4;
 const ROW_BUFFER: usize = 2_048;
 /// What the writer keeps of the file: 16 MiB, as SQLite says it, so that a batch does not read what the one before has written.
 const WRITER_CACHE: &str = "-16384";
+/// In pages of 4 KiB: what is written again and again, as ends of tables are, goes from the log to the file once in 16 MiB and not in 4.
+const CHECKPOINT_AFTER: &str = "4000";
 /// So much of the file is mapped by those that read, who then copy no pages.
 const MAPPED_BYTES: &str = "1073741824";
+/// Beside those that write metrics.
 const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long a call waits for a connection before it is answered UNAVAILABLE.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +43,8 @@ pub struct SqlStore {
     /// Where reads go: they see every write that was answered.
     pub(super) readers: Readers,
     writes: Writes,
+    /// Where metrics alone go.
+    pub(super) points: Points,
     /// Rung when there may be something new to tell webhooks.
     pub(super) bell: Arc<Notify>,
 }
@@ -70,6 +75,7 @@ impl SqlStore {
         let writing = options
             .clone()
             .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_AFTER)
             // What a savepoint would put back is kept in memory.
             .pragma("temp_store", "MEMORY");
         let writer = SqlitePoolOptions::new()
@@ -81,9 +87,11 @@ impl SqlStore {
             .max_connections(READERS)
             .connect_with(options.read_only(true).pragma("mmap_size", MAPPED_BYTES))
             .await?;
+        let (readers, writer) = (Readers::Sqlite(readers), Writer::start(writer));
         Ok(Self {
-            readers: Readers::Sqlite(readers),
-            writes: Writes::Sqlite(Writer::start(writer)),
+            points: Points::of_sqlite(readers.clone(), writer.clone()),
+            readers,
+            writes: Writes::Sqlite(writer),
             bell: Arc::default(),
         })
     }
@@ -96,15 +104,18 @@ impl SqlStore {
         let options = PgConnectOptions::from_str(url.expose())?
             .application_name("holdfast-registry")
             .options([("statement_timeout", STATEMENT_TIMEOUT), ("timezone", "UTC")]);
-        let pool = PgPoolOptions::new()
+        let pools = PgPoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
+        let pool = pools
+            .clone()
             .max_connections(POSTGRES_CONNECTIONS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await?;
         migrations::postgres().run(&pool).await.map_err(Error::Migration)?;
+        let points = Points::of_postgres(pools, options).await?;
         Ok(Self {
             readers: Readers::Postgres(pool.clone()),
             writes: Writes::Postgres(pool),
+            points,
             bell: Arc::default(),
         })
     }
@@ -132,27 +143,6 @@ impl SqlStore {
                 let done = work(Tx::Postgres(&mut transaction)).await?;
                 transaction.commit().await?;
                 Ok(done)
-            }
-        }
-    }
-}
-
-impl SqlStore {
-    /// Runs one statement, which is durable on return.
-    pub(super) async fn write_statement(&self, sql: String, values: Vec<Value>) -> Result<()> {
-        match &self.writes {
-            Writes::Sqlite(_) => {
-                self.write(move |mut tx| {
-                    Box::pin(async move { tx.execute(AssertSqlSafe(sql), values).await.map(drop) })
-                })
-                .await
-            }
-            Writes::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
-                Tx::Postgres(&mut connection)
-                    .execute(AssertSqlSafe(sql), values)
-                    .await
-                    .map(drop)
             }
         }
     }

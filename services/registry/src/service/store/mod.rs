@@ -6,6 +6,7 @@ mod database;
 mod imports;
 mod logged_models;
 mod migrations;
+mod points;
 mod registered;
 mod retention;
 mod sql_artifacts;

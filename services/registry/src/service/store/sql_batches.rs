@@ -4,10 +4,12 @@
 //! other out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
 use super::database::{SqlStore, micros, timestamp};
+use super::points::Written;
 use super::sql_logged_models;
 use super::sql_runs::{active, write_tags};
 use super::statement::{Dialect, Tx, Value, values};
@@ -15,15 +17,17 @@ use crate::error::{Error, Result, Violation};
 use crate::service::tracking::{Batch, KeyValue, Metric};
 
 /// Rows of one statement in SQLite, largest first. Few sizes, so that each is prepared once.
-const ROWS_AT_ONCE: [usize; 4] = [500, 100, 10, 1];
+const ROWS_AT_ONCE: [usize; 6] = [500, 100, 25, 8, 4, 1];
 
 type MetricRow = (String, i64, i64, f64, i64);
 
 impl SqlStore {
     pub(super) async fn write_batch(&self, run_id: &str, mut batch: Batch) -> Result<()> {
         let alone = batch.params.is_empty() && batch.tags.is_empty();
-        if self.dialect() == Dialect::Postgres && alone && batch.metrics.iter().all(|metric| metric.on.is_none()) {
-            return self.write_points(run_id, &batch.metrics).await;
+        let plain = alone && batch.metrics.iter().all(|metric| metric.on.is_none());
+        let metrics: Arc<[Metric]> = batch.metrics.into();
+        if plain && !metrics.is_empty() && self.points.write(run_id, Arc::clone(&metrics)).await? == Written::Whole {
+            return Ok(());
         }
         let run = run_id.to_owned();
         batch.tags.sort_by(|one, other| one.key.cmp(&other.key));
@@ -31,33 +35,12 @@ impl SqlStore {
             Box::pin(async move {
                 let at = active(&mut tx, &run).await?;
                 write_params(&mut tx, (&run, at.position), &batch.params).await?;
-                write_metrics(&mut tx, at.position, at.experiment_id, &batch.metrics).await?;
-                sql_logged_models::write_metrics(&mut tx, &run, &batch.metrics).await?;
+                write_metrics(&mut tx, at.position, at.experiment_id, &metrics).await?;
+                sql_logged_models::write_metrics(&mut tx, &run, &metrics).await?;
                 write_tags(&mut tx, at.position, &batch.tags).await
             })
         })
         .await
-    }
-
-    /// Metrics and nothing else, in Postgres: one statement is a transaction, and saves most of the way there and back.
-    async fn write_points(&self, run_id: &str, metrics: &[Metric]) -> Result<()> {
-        let at = self.active_run(run_id).await?;
-        if metrics.is_empty() {
-            return Ok(());
-        }
-        let points: Vec<Vec<Value>> = sorted(metrics)
-            .iter()
-            .map(|metric| point(at.position, metric))
-            .collect();
-        let latest = latest(metrics).into_values();
-        let latest: Vec<Vec<Value>> = latest
-            .map(|metric| latest_point(at.position, at.experiment_id, metric))
-            .collect();
-        let (all, mut values) = as_arrays(METRICS, "ON CONFLICT DO NOTHING", &points, 0);
-        let (last, more) = as_arrays(LATEST_METRICS, KEEP_LATEST, &latest, values.len());
-        values.extend(more);
-        self.write_statement(format!("WITH points AS ({all}) {last}"), values)
-            .await
     }
 
     pub(super) async fn select_metric_history(
@@ -154,15 +137,15 @@ async fn write_metrics(tx: &mut Tx<'_>, position: i64, experiment: i64, metrics:
     insert(tx, METRICS, "ON CONFLICT DO NOTHING", &sorted(metrics), row).await?;
     let latest: Vec<&Metric> = latest(metrics).into_values().collect();
     let row = |metric: &&Metric| latest_point(position, experiment, metric);
-    insert(tx, LATEST_METRICS, KEEP_LATEST, &latest, row).await
+    insert(tx, LATEST_METRICS, keep_latest!(), &latest, row).await
 }
 
-const METRICS: &str = "metrics (run, key, measured_at_us, step, value, is_nan)";
-const LATEST_METRICS: &str = "latest_metrics (run, key, step, measured_at_us, value, experiment_id)";
+pub(super) const METRICS: &str = "metrics (run, key, measured_at_us, step, value, is_nan)";
+pub(super) const LATEST_METRICS: &str = "latest_metrics (run, key, step, measured_at_us, value, experiment_id)";
 
 /// In the order of the table.
-fn sorted(metrics: &[Metric]) -> Vec<&Metric> {
-    let mut sorted: Vec<&Metric> = metrics.iter().collect();
+pub(super) fn sorted<'m>(metrics: impl IntoIterator<Item = &'m Metric>) -> Vec<&'m Metric> {
+    let mut sorted: Vec<&Metric> = metrics.into_iter().collect();
     sorted.sort_by(|one, other| {
         (&one.key, one.measured_at, one.step)
             .cmp(&(&other.key, other.measured_at, other.step))
@@ -172,7 +155,7 @@ fn sorted(metrics: &[Metric]) -> Vec<&Metric> {
 }
 
 /// A row of [`METRICS`].
-fn point(position: i64, metric: &Metric) -> Vec<Value> {
+pub(super) fn point(position: i64, metric: &Metric) -> Vec<Value> {
     let is_nan = metric.value.is_nan();
     let value = if is_nan { 0.0 } else { metric.value };
     let at = micros(metric.measured_at);
@@ -180,21 +163,26 @@ fn point(position: i64, metric: &Metric) -> Vec<Value> {
 }
 
 /// A row of [`LATEST_METRICS`].
-fn latest_point(position: i64, experiment: i64, metric: &Metric) -> Vec<Value> {
+pub(super) fn latest_point(position: i64, experiment: i64, metric: &Metric) -> Vec<Value> {
     let value = (!metric.value.is_nan()).then_some(metric.value);
     let at = micros(metric.measured_at);
     values![position, &metric.key, metric.step, at, value, experiment]
 }
 
 /// The latest value is that of the highest step, then the latest time, then the largest value: MLflow's rule.
-const KEEP_LATEST: &str = "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step,
-        measured_at_us = excluded.measured_at_us, value = excluded.value
-    WHERE (excluded.step, excluded.measured_at_us) > (latest_metrics.step, latest_metrics.measured_at_us)
-       OR ((excluded.step, excluded.measured_at_us) = (latest_metrics.step, latest_metrics.measured_at_us)
-           AND (latest_metrics.value IS NULL OR excluded.value > latest_metrics.value))";
+macro_rules! keep_latest {
+    () => {
+        "ON CONFLICT (run, key) DO UPDATE SET step = excluded.step,
+            measured_at_us = excluded.measured_at_us, value = excluded.value
+        WHERE (excluded.step, excluded.measured_at_us) > (latest_metrics.step, latest_metrics.measured_at_us)
+           OR ((excluded.step, excluded.measured_at_us) = (latest_metrics.step, latest_metrics.measured_at_us)
+               AND (latest_metrics.value IS NULL OR excluded.value > latest_metrics.value))"
+    };
+}
+pub(super) use keep_latest;
 
 /// The latest of each key by that rule; one statement may not touch a row twice.
-fn latest(metrics: &[Metric]) -> BTreeMap<&str, &Metric> {
+pub(super) fn latest<'m>(metrics: impl IntoIterator<Item = &'m Metric>) -> BTreeMap<&'m str, &'m Metric> {
     let mut latest: BTreeMap<&str, &Metric> = BTreeMap::new();
     for metric in metrics {
         let place = (metric.step, metric.measured_at);
@@ -218,44 +206,49 @@ async fn insert<T>(
     row: impl Fn(&T) -> Vec<Value>,
 ) -> Result<()> {
     match tx.dialect() {
-        Dialect::Sqlite => insert_tuples(tx, table, conflict, rows, row).await,
+        Dialect::Sqlite => {
+            for (sql, values) in tuples(table, conflict, rows.iter().map(row).collect()) {
+                tx.execute(AssertSqlSafe(sql), values).await?;
+            }
+            Ok(())
+        }
         Dialect::Postgres => {
             let rows: Vec<Vec<Value>> = rows.iter().map(row).collect();
-            let (sql, values) = as_arrays(table, conflict, &rows, 0);
+            let (sql, values) = as_arrays(table, conflict, &rows);
             tx.execute(AssertSqlSafe(sql), values).await.map(drop)
         }
     }
 }
 
-/// In SQLite: `VALUES` of many rows.
-async fn insert_tuples<T>(
-    tx: &mut Tx<'_>,
-    table: &str,
-    conflict: &str,
-    mut rows: &[T],
-    row: impl Fn(&T) -> Vec<Value>,
-) -> Result<()> {
+/// In SQLite: `VALUES` of many rows. Where a little more fills a statement the last row fills it up: said again it changes nothing, by any
+/// `conflict` that there is.
+pub(super) fn tuples(table: &str, conflict: &str, mut rows: Vec<Vec<Value>>) -> Vec<(String, Vec<Value>)> {
     // A named placeholder is looked up among all, which for hundreds costs more than the rows: these have no names.
     let tuple = format!("({})", vec!["?"; table.matches(',').count() + 1].join(", "));
-    for size in ROWS_AT_ONCE {
+    let mut statements = Vec::new();
+    while let Some(last) = rows.last() {
+        let size = rows_at_once(rows.len());
         if rows.len() < size {
-            continue;
+            let last = last.clone();
+            rows.resize(size, last);
         }
-        let (some, rest) = rows.split_at(rows.len() / size * size);
-        rows = rest;
+        let rest = rows.split_off(size);
         let tuples = vec![tuple.as_str(); size].join(", ");
         let sql = format!("INSERT INTO {table} VALUES {tuples} {conflict}");
-        for chunk in some.chunks_exact(size) {
-            let values = chunk.iter().flat_map(&row).collect();
-            tx.execute(AssertSqlSafe(sql.clone()), values).await?;
-        }
+        statements.push((sql, rows.into_iter().flatten().collect()));
+        rows = rest;
     }
-    Ok(())
+    statements
+}
+
+/// Rows of the next statement where so many are left: the largest size that they fill, or one that they fill by more than half.
+fn rows_at_once(left: usize) -> usize {
+    let fits = |size: &&usize| left >= **size || 2 * left > **size;
+    ROWS_AT_ONCE.iter().find(fits).copied().unwrap_or(1)
 }
 
 /// In Postgres: a column is an array, so that one short statement, which is planned once, takes any number of rows.
-/// Its placeholders come after `before` others.
-fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>], before: usize) -> (String, Vec<Value>) {
+fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>]) -> (String, Vec<Value>) {
     let columns = rows.first().map_or(0, Vec::len);
     let (mut arrays, mut values) = (Vec::new(), Vec::new());
     for column in 0..columns {
@@ -266,7 +259,7 @@ fn as_arrays(table: &str, conflict: &str, rows: &[Vec<Value>], before: usize) ->
             Some(Value::Integer(_)) | None => "bigint",
         };
         values.push(Value::from(array(cells())));
-        arrays.push(format!("${}::text::{kind}[]", before + values.len()));
+        arrays.push(format!("${}::text::{kind}[]", values.len()));
     }
     let arrays = arrays.join(", ");
     (
@@ -315,6 +308,30 @@ fn metric((key, step, measured_at, value, is_nan): MetricRow) -> Result<Metric> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn statements_hold_all_rows_and_the_last_one_again() {
+        for (count, sizes) in [
+            (1, vec![1]),
+            (2, vec![1, 1]),
+            (3, vec![4]),
+            (9, vec![8, 1]),
+            (13, vec![25]),
+            (1_304, vec![500, 500, 500]),
+            (1_030, vec![500, 500, 25, 8]),
+        ] {
+            let rows: Vec<Vec<Value>> = (0..count).map(|row: i64| values![row, "k"]).collect();
+            let statements = tuples("t (a, b)", "ON CONFLICT DO NOTHING", rows);
+            let found: Vec<usize> = statements.iter().map(|(_, values)| values.len() / 2).collect();
+            assert_eq!(found, sizes, "{count}");
+            let mut said: Vec<Value> = statements
+                .into_iter()
+                .flat_map(|(_, values)| values.into_iter().step_by(2))
+                .collect();
+            said.dedup();
+            assert_eq!(said, (0..count).map(Value::from).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn arrays_are_written_as_postgres_reads_them() {

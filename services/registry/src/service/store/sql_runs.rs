@@ -246,28 +246,16 @@ pub(super) struct ActiveRun {
     pub(super) experiment_id: i64,
 }
 
-const ACTIVE: &str = "SELECT position, experiment_id, lifecycle FROM runs WHERE run_id = $1";
-
 /// An active run; refuses one that is not there or deleted.
 pub(super) async fn active(tx: &mut Tx<'_>, run_id: &str) -> Result<ActiveRun> {
-    active_of(run_id, tx.fetch_optional(ACTIVE, values![run_id]).await?)
-}
-
-fn active_of(run_id: &str, row: Option<(i64, i64, String)>) -> Result<ActiveRun> {
-    match row {
+    let sql = "SELECT position, experiment_id, lifecycle FROM runs WHERE run_id = $1";
+    match tx.fetch_optional::<(i64, i64, String)>(sql, values![run_id]).await? {
         Some((position, experiment_id, lifecycle)) if lifecycle == "active" => Ok(ActiveRun {
             position,
             experiment_id,
         }),
         Some(_) => Err(Error::RunDeleted(run_id.to_owned())),
         None => Err(Error::NoSuchRun(run_id.to_owned())),
-    }
-}
-
-impl SqlStore {
-    /// As [`active`], outside of a transaction.
-    pub(super) async fn active_run(&self, run_id: &str) -> Result<ActiveRun> {
-        active_of(run_id, self.readers.fetch_optional(ACTIVE, values![run_id]).await?)
     }
 }
 

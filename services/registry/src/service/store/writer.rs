@@ -1,5 +1,5 @@
 //! Group commit for SQLite. One task owns the writing connection. It takes all writes that wait into one transaction,
-//! each in a savepoint of its own so that one's failure is only its own, syncs once, and then answers them all.
+//! those after the first in savepoints of their own so that one's failure is only its own, syncs once, and then answers them all.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -51,7 +51,10 @@ impl Writer {
     }
 }
 
-/// Whether a savepoint is kept.
+/// Takes the write lock at once.
+const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Whether what a write has written is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
     Yes,
@@ -123,17 +126,20 @@ async fn write_group(
     group: &mut Vec<Box<dyn Job>>,
     jobs: &mut mpsc::Receiver<Box<dyn Job>>,
 ) -> sqlx::Result<()> {
-    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut transaction = pool.begin_with(BEGIN).await?;
     let began = Instant::now();
-    let mut done = 0;
+    let (mut done, mut kept) = (0, 0);
     loop {
         while let Some(job) = group.get_mut(done) {
-            sqlx::query("SAVEPOINT one_write").execute(&mut *transaction).await?;
-            if job.run(&mut transaction).await == Keep::No {
-                // Fails when the failure has ended the whole transaction, for example on a full disk.
-                sqlx::query("ROLLBACK TO one_write").execute(&mut *transaction).await?;
+            if kept > 0 {
+                kept += usize::from(run_apart(&mut transaction, job).await? == Keep::Yes);
+            } else if job.run(&mut transaction).await == Keep::Yes {
+                kept = 1;
+            } else {
+                // Nothing else is in it. Most groups are of one write, which needs no savepoint.
+                transaction.rollback().await?;
+                transaction = pool.begin_with(BEGIN).await?;
             }
-            sqlx::query("RELEASE one_write").execute(&mut *transaction).await?;
             done += 1;
         }
         if group.len() >= LARGEST_GROUP || began.elapsed() >= LONGEST_GROUP {
@@ -145,4 +151,16 @@ async fn write_group(
         }
     }
     transaction.commit().await
+}
+
+/// Runs one write so that its failure leaves those before it alone.
+async fn run_apart(connection: &mut SqliteConnection, job: &mut Box<dyn Job>) -> sqlx::Result<Keep> {
+    sqlx::query("SAVEPOINT one_write").execute(&mut *connection).await?;
+    let keep = job.run(connection).await;
+    if keep == Keep::No {
+        // Fails when the failure has ended the whole transaction, for example on a full disk.
+        sqlx::query("ROLLBACK TO one_write").execute(&mut *connection).await?;
+    }
+    sqlx::query("RELEASE one_write").execute(&mut *connection).await?;
+    Ok(keep)
 }

@@ -18,7 +18,9 @@ contract!(
     a_run_is_created_once,
     a_batch_is_written_whole_or_not_at_all,
     values_come_back_as_they_were,
+    many_values_come_back_as_few_do,
     many_writers_lose_nothing,
+    calls_at_once_are_answered_each_for_itself,
     deleting_an_experiment_takes_its_runs_along,
     an_experiment_is_renamed_while_it_is_active,
     tags_come_and_go,
@@ -209,6 +211,30 @@ async fn values_come_back_as_they_were(store: Arc<SqlStore>) {
     );
 }
 
+async fn many_values_come_back_as_few_do(store: Arc<SqlStore>) {
+    let experiment = store.create_experiment(&named("trees"), at(1)).await.unwrap().id;
+    store.create_run("r", &opened(experiment, "run")).await.unwrap();
+    let values = [0.1 + 0.2, f64::INFINITY, f64::NEG_INFINITY, f64::MIN, -0.5, f64::NAN];
+    let logged: Vec<Metric> = (0..1_500)
+        .map(|number: usize| metric(["m", "ü\n\""][number % 2], values[number / 2 % 6], number as i64 / 2))
+        .collect();
+    store.log_batch("r", metrics(logged.clone())).await.unwrap();
+    let bits = |value: f64| if value.is_nan() { None } else { Some(value.to_bits()) };
+    for key in ["m", "ü\n\""] {
+        let history = store.metric_history("r", key, 1_000, 0).await.unwrap();
+        let read: Vec<_> = history.iter().map(|found| (found.step, bits(found.value))).collect();
+        let sent: Vec<_> = (0..750).map(|step| (step as i64, bits(values[step % 6]))).collect();
+        assert_eq!(read, sent);
+    }
+    // A retry, which knows some more.
+    let more = logged.into_iter().chain([metric("m", 7.0, 750)]).collect();
+    store.log_batch("r", metrics(more)).await.unwrap();
+    assert_eq!(store.metric_history("r", "m", 1_000, 0).await.unwrap().len(), 751);
+    let last: Vec<_> = store.run("r").await.unwrap().metrics;
+    let last: Vec<_> = last.iter().map(|last| (last.key.as_str(), last.step)).collect();
+    assert_eq!(last, [("m", 750), ("ü\n\"", 749)]);
+}
+
 async fn many_writers_lose_nothing(store: Arc<SqlStore>) {
     let experiment = store.create_experiment(&named("trees"), at(1)).await.unwrap().id;
     store.create_run("r", &opened(experiment, "run")).await.unwrap();
@@ -240,6 +266,43 @@ async fn many_writers_lose_nothing(store: Arc<SqlStore>) {
         .count();
     assert_eq!(written, 45);
     assert_eq!(store.metric_history("r", "m", 1_000, 0).await.unwrap().len(), 45);
+}
+
+/// Calls that wait together may be written together: what is wrong with one must not meet the others.
+async fn calls_at_once_are_answered_each_for_itself(store: Arc<SqlStore>) {
+    let experiment = store.create_experiment(&named("trees"), at(1)).await.unwrap().id;
+    for run in ["one", "two", "deleted"] {
+        store.create_run(run, &opened(experiment, run)).await.unwrap();
+    }
+    store.delete_run("deleted", at(3)).await.unwrap();
+    let calls = (0..120).map(|number: i32| {
+        let run = ["one", "two", "deleted", "missing"][number as usize % 4];
+        // Every point is sent by two calls, and twice by each; every call knows a later step than the one before.
+        let step = i64::from(number / 8);
+        let mut logged = vec![metric("m", 0.5, step); 2];
+        logged.push(metric(run, 1.0, 0));
+        if number % 20 < 4 {
+            logged.extend((0..300).map(|point| metric("n", 0.25, step * 1_000 + point)));
+        }
+        let batch = metrics(logged);
+        let store = store.clone();
+        tokio::spawn(async move { (run, store.log_batch(run, batch).await) })
+    });
+    for call in join_all(calls).await {
+        let (run, outcome) = call.unwrap();
+        let right = match run {
+            "deleted" => matches!(outcome, Err(Error::RunDeleted(_))),
+            "missing" => matches!(outcome, Err(Error::NoSuchRun(_))),
+            _ => outcome.is_ok(),
+        };
+        assert!(right, "{run}: {outcome:?}");
+    }
+    for run in ["one", "two"] {
+        assert_eq!(store.metric_history(run, "m", 1_000, 0).await.unwrap().len(), 15);
+        let last: Vec<_> = store.run(run).await.unwrap().metrics;
+        let last: Vec<_> = last.iter().map(|last| (last.key.as_str(), last.step)).collect();
+        assert_eq!(last, [("m", 14), ("n", 12_299), (run, 0)]);
+    }
 }
 
 async fn deleting_an_experiment_takes_its_runs_along(store: Arc<SqlStore>) {
