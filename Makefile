@@ -157,6 +157,7 @@ bench-batch: .tools/load.stamp ## 10 million rows scored Parquet to Parquet, row
 bench-tracking: export PYTHONPATH := $(CURDIR)/tests/load:$(CURDIR)/tests/load/serving
 bench-tracking: .tools/tracking.stamp .tools/postgres.stamp ## MLflow's REST over 100,000 runs: searches, batches, single metrics, beside a real mlflow server, on SQLite and Postgres
 	$(CARGO) build --release --locked --package holdfast-registry --package holdfast-gateway --bins
+	$(CARGO) build --release --locked --package holdfast-load --bin bench-tracking
 	.tools/tracking-venv/bin/python tests/load/tracking/tracking.py
 
 ##@ Proofs

@@ -27,3 +27,20 @@ pub fn seconds(work: impl FnOnce()) -> f64 {
     work();
     start.elapsed().as_secs_f64()
 }
+
+/// A text of a request.
+///
+/// # Errors
+/// When it is missing.
+pub fn text<'a>(request: &'a Value, name: &str) -> Result<&'a str> {
+    request[name].as_str().with_context(|| format!("{name:?} is missing"))
+}
+
+/// A whole number of a request.
+///
+/// # Errors
+/// When it is missing.
+pub fn count(request: &Value, name: &str) -> Result<usize> {
+    let count = request[name].as_u64().with_context(|| format!("{name:?} is missing"))?;
+    Ok(usize::try_from(count)?)
+}

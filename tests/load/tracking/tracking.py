@@ -5,7 +5,6 @@ SQLite and on Postgres, get the same requests over the same number of connection
 measured in turn. Ours is a registry and a gateway, two processes.
 """
 
-import concurrent.futures
 import contextlib
 import json
 import os
@@ -28,6 +27,7 @@ from servers import Server
 
 SEARCHES = int(os.environ.get("BENCH_SEARCHES", "40"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "5"))
+WARM_UP = 1.0
 CONNECTIONS = 8
 PAGE = 100
 CORES = os.sched_getaffinity(0)
@@ -38,7 +38,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)")
 class Client:
     """One connection that is kept, as the official client's session keeps its own.
 
-    It writes and reads HTTP itself: the load must not use the cores that the servers need.
+    It writes and reads HTTP itself: the asking must not use the cores that the servers need.
     """
 
     def __init__(self, address):
@@ -161,49 +161,28 @@ def search_times(address, experiment):
     return seconds, found
 
 
-def per_second(address, experiment, call):
+def per_second(worker, address, experiment, what):
     """Calls a second over a few connections, each with a run of its own."""
-
-    def work(worker):
-        client = Client(address)
-        run = client.post("/runs/create", {"experiment_id": str(experiment)})
-        run_id = run["run"]["info"]["run_id"]
-        calls, end = 0, time.perf_counter() + SECONDS
-        while time.perf_counter() < end:
-            call(client, run_id, worker, calls)
-            calls += 1
-        return calls
-
-    start = time.perf_counter()
-    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
-        calls = sum(pool.map(work, range(CONNECTIONS)))
-    return calls / (time.perf_counter() - start)
-
-
-def single(client, run_id, _, number):
-    at = databases.START_MS + number
-    body = f'{{"run_id": "{run_id}", "key": "loss", "value": {number / 7}, "timestamp": {at}, "step": {number}}}'
-    client.send("/runs/log-metric", body.encode())
-
-
-# Ten metrics over a hundred steps. The values come before; a call adds where it stands.
-POINTS = [
-    (f'{{"key": "loss{point % 10}", "value": {point / 7}, "timestamp": ', point)
-    for point in range(1_000)
-]
-
-
-def batch(client, run_id, _, number):
-    at, step = databases.START_MS + number * 1_000, number * 100
-    points = ", ".join(
-        f'{start}{at + point}, "step": {step + point // 10}}}'
-        for start, point in POINTS
+    client = Client(address)
+    made = [
+        client.post("/runs/create", {"experiment_id": str(experiment)})
+        for _ in range(CONNECTIONS)
+    ]
+    figures = worker.ask(
+        ask=what,
+        address=address,
+        connections=CONNECTIONS,
+        runs=[run["run"]["info"]["run_id"] for run in made],
+        since_ms=databases.START_MS,
+        warm_up=WARM_UP,
+        seconds=SECONDS,
     )
-    body = f'{{"run_id": "{run_id}", "metrics": [{points}]}}'
-    client.send("/runs/log-batch", body.encode())
+    if figures["failed"]:
+        raise RuntimeError(f"{address} failed: {figures['first_failure']}")
+    return figures["per_second"]
 
 
-def measure(name, ours, theirs, targets):
+def measure(name, ours, theirs, worker, targets):
     times = {}
     found = {}
     for who, (address, experiment) in [("Holdfast", ours), ("mlflow server", theirs)]:
@@ -229,10 +208,12 @@ def measure(name, ours, theirs, targets):
 
     rows = []
     for what, call, points in [
-        ("1,000 metrics a batch", batch, 1_000),
-        ("single metrics", single, 1),
+        ("1,000 metrics a batch", "batch", 1_000),
+        ("single metrics", "single", 1),
     ]:
-        rates = [points * per_second(*server, call) for server in (ours, theirs)]
+        rates = [
+            points * per_second(worker, *server, call) for server in (ours, theirs)
+        ]
         rows.append(
             [what, *(f"{rate:,.0f}" for rate in rates), f"{rates[0] / rates[1]:.1f}"]
         )
@@ -248,12 +229,15 @@ def main():
     print(
         f"mlflow {bench.version('mlflow')} with 4 workers; ours: registry and gateway"
     )
+    worker = bench.Worker(servers.RELEASE / "bench-tracking")
     with contextlib.ExitStack() as stack:
-        measure("SQLite", holdfast(stack), mlflow(stack), targets)
+        measure("SQLite", holdfast(stack), mlflow(stack), worker, targets)
     with contextlib.ExitStack() as stack:
         postgres = Postgres(stack)
         ours = holdfast(stack, postgres.database("holdfast"))
-        measure("Postgres", ours, mlflow(stack, postgres.database("mlflow")), targets)
+        theirs = mlflow(stack, postgres.database("mlflow"))
+        measure("Postgres", ours, theirs, worker, targets)
+    worker.close()
     return targets.exit_code()
 
 

@@ -8,9 +8,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use holdfast_api::customer::to_wire;
 use holdfast_api::inference::v1::{PredictBatchRequest, PredictRequest};
 use holdfast_domain::{Customer, FieldValue, Schema};
@@ -36,7 +35,7 @@ fn main() -> Result<()> {
     write_requests(&customers, &model, data_dir)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(served::crown(data_dir, artifact))?;
-    worker::serve(|request| match text(request, "ask")? {
+    worker::serve(|request| match worker::text(request, "ask")? {
         "describe" => Ok(json!({ "artifact_bytes": artifact_bytes, "trees": trees(&model) })),
         "grpc" => grpc_load(request, data_dir),
         "rest" => rest_load(request, data_dir),
@@ -121,48 +120,27 @@ fn record(customer: &Customer) -> Value {
 }
 
 fn grpc_load(request: &Value, data_dir: &Path) -> Result<Value> {
-    let plan = plan(request)?;
-    let messages = grpc::messages(&fs::read(data_dir.join(text(request, "file")?))?)?;
+    let plan = Plan::asked(request)?;
+    let messages = grpc::messages(&fs::read(data_dir.join(worker::text(request, "file")?))?)?;
     let call = grpc::Call {
         address: plan.address,
-        path: text(request, "path")?,
+        path: worker::text(request, "path")?,
         messages: &messages,
-        streams: count(request, "streams")?,
+        streams: worker::count(request, "streams")?,
     };
     load::drive(&plan, |place, window| grpc::connection(&call, place, window))
 }
 
 fn rest_load(request: &Value, data_dir: &Path) -> Result<Value> {
-    let plan = plan(request)?;
-    let path = text(request, "path")?;
-    let lines = fs::read_to_string(data_dir.join(text(request, "file")?))?;
+    let plan = Plan::asked(request)?;
+    let path = worker::text(request, "path")?;
+    let lines = fs::read_to_string(data_dir.join(worker::text(request, "file")?))?;
     let requests: Vec<Vec<u8>> = lines
         .lines()
         .map(|json| rest::request(plan.address, path, json.as_bytes()))
         .collect();
     load::drive(&plan, |place, window| {
-        rest::connection(plan.address, &requests, place, window)
+        let from_place = requests.iter().cycle().skip(place % requests.len().max(1));
+        rest::connection(plan.address, from_place, window)
     })
-}
-
-fn plan(request: &Value) -> Result<Plan> {
-    let seconds = |name: &str| {
-        let seconds = request[name].as_f64().with_context(|| format!("{name:?} is missing"))?;
-        Ok::<_, anyhow::Error>(Duration::try_from_secs_f64(seconds)?)
-    };
-    Ok(Plan {
-        address: text(request, "address")?.parse()?,
-        connections: count(request, "connections")?,
-        warm_up: seconds("warm_up")?,
-        measured: seconds("seconds")?,
-    })
-}
-
-fn text<'a>(request: &'a Value, name: &str) -> Result<&'a str> {
-    request[name].as_str().with_context(|| format!("{name:?} is missing"))
-}
-
-fn count(request: &Value, name: &str) -> Result<usize> {
-    let count = request[name].as_u64().with_context(|| format!("{name:?} is missing"))?;
-    Ok(usize::try_from(count)?)
 }

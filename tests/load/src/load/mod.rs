@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
+use crate::worker;
+
 /// How long an answer may take before the run is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,6 +28,25 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Time that is counted.
     pub measured: Duration,
+}
+
+impl Plan {
+    /// The plan of a request to a worker: `address`, `connections`, and `warm_up` and `seconds` in seconds.
+    ///
+    /// # Errors
+    /// When one of them is missing.
+    pub fn asked(request: &Value) -> Result<Self> {
+        let seconds = |name: &str| {
+            let seconds = request[name].as_f64().with_context(|| format!("{name:?} is missing"))?;
+            Ok::<_, anyhow::Error>(Duration::try_from_secs_f64(seconds)?)
+        };
+        Ok(Self {
+            address: worker::text(request, "address")?.parse()?,
+            connections: worker::count(request, "connections")?,
+            warm_up: seconds("warm_up")?,
+            measured: seconds("seconds")?,
+        })
+    }
 }
 
 /// When answers count, and when to stop asking.

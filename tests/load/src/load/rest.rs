@@ -19,20 +19,24 @@ pub fn request(address: SocketAddr, path: &str, json: &[u8]) -> Vec<u8> {
     request
 }
 
-/// One connection: `requests` in turn, beginning at `place`, until the window closes. Good is 200 with a body.
+/// One connection: `requests` in turn until they or the window end. Good is 200 with a body.
 ///
 /// # Errors
 /// When the connection breaks or the answer is not HTTP with a `content-length`.
-pub fn connection(address: SocketAddr, requests: &[Vec<u8>], place: usize, window: &Window) -> Result<Tally> {
+pub fn connection<R: AsRef<[u8]>>(
+    address: SocketAddr,
+    requests: impl Iterator<Item = R>,
+    window: &Window,
+) -> Result<Tally> {
     let mut socket = connect(address)?;
     let mut tally = Tally::default();
     let mut buffer = vec![0; 1 << 16];
-    for request in requests.iter().cycle().skip(place % requests.len().max(1)) {
+    for request in requests {
         if !window.is_open() {
             break;
         }
         let began = Instant::now();
-        socket.write_all(request)?;
+        socket.write_all(request.as_ref())?;
         let (status, body) = answer(&mut socket, &mut buffer)?;
         if status == *b"200" && !body.is_empty() {
             tally.answered(window, began, body.len());
