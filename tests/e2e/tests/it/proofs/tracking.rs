@@ -31,11 +31,12 @@ struct Registry {
     channel: Channel,
 }
 
-/// What a writer was told is written: a run, its batches by number, and files.
+/// What a writer was told is written: a run, its batches and its metrics by number, and files.
 #[derive(Default)]
 struct Acknowledged {
     run: Option<String>,
-    batches: Vec<(String, u64)>,
+    batches: Vec<u64>,
+    points: Vec<u64>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -84,7 +85,12 @@ async fn write(channel: Channel, experiment: String, signals: Arc<Signals>) -> A
         if signals.is_over() || log(&mut tracking, &run, number).await.is_err() {
             break;
         }
-        told.batches.push((run.clone(), number));
+        told.batches.push(number);
+        signals.answered();
+        if measure(&mut tracking, &run, number).await.is_err() {
+            break;
+        }
+        told.points.push(number);
         signals.answered();
         if number % 3 == 0 {
             let path = format!("kills/{run}/{number}.bin");
@@ -121,6 +127,22 @@ async fn log(tracking: &mut TrackingServiceClient<Channel>, run: &str, number: u
     tracking.log_batch(batch).await.map(drop)
 }
 
+/// Two metrics and nothing else, which are written together with those of others.
+async fn measure(tracking: &mut TrackingServiceClient<Channel>, run: &str, number: u64) -> Result<(), Status> {
+    let metrics = ["x", "y"].map(|name| wire::Metric {
+        key: format!("{name}{number}"),
+        value: 0.25,
+        measured_at: Some(prost_types::Timestamp::default()),
+        ..wire::Metric::default()
+    });
+    let batch = wire::LogBatchRequest {
+        run_id: run.to_owned(),
+        metrics: metrics.to_vec(),
+        ..wire::LogBatchRequest::default()
+    };
+    tracking.log_batch(batch).await.map(drop)
+}
+
 async fn store(channel: Channel, path: &str, bytes: Vec<u8>) -> Result<(), Status> {
     use wire::write_artifact_request::Part;
     let header = wire::ArtifactHeader { path: path.to_owned() };
@@ -142,19 +164,25 @@ async fn check(channel: &Channel, told: &[Acknowledged]) {
         };
         let asked = wire::GetRunRequest { run_id: run.clone() };
         let found = tracking.get_run(asked).await.unwrap().into_inner().run.unwrap();
-        let numbers = |keys: &mut dyn Iterator<Item = &String>| -> HashSet<u64> {
-            keys.filter_map(|key| key[1..].parse().ok()).collect()
+        let numbers = |first: char, keys: &mut dyn Iterator<Item = &String>| -> HashSet<u64> {
+            keys.filter_map(|key| key.strip_prefix(first)?.parse().ok()).collect()
         };
-        let metrics = numbers(&mut found.metrics.iter().map(|metric| &metric.key));
-        let params = numbers(&mut found.params.iter().map(|param| &param.key));
-        let tags = numbers(&mut found.tags.iter().map(|tag| &tag.key));
+        let measured = |first: char| numbers(first, &mut found.metrics.iter().map(|metric| &metric.key));
+        let metrics = measured('m');
+        let params = numbers('p', &mut found.params.iter().map(|param| &param.key));
+        let tags = numbers('t', &mut found.tags.iter().map(|tag| &tag.key));
         assert_eq!(
             (&metrics, &metrics),
             (&params, &tags),
             "a batch of {run} is there by half"
         );
-        for (_, number) in &acknowledged.batches {
+        for number in &acknowledged.batches {
             assert!(metrics.contains(number), "batch {number} of {run} is lost");
+        }
+        let points = measured('x');
+        assert_eq!(points, measured('y'), "metrics of {run} are there by half");
+        for number in &acknowledged.points {
+            assert!(points.contains(number), "metrics {number} of {run} are lost");
         }
         for (path, bytes) in &acknowledged.files {
             assert_eq!(&read(channel, path).await, bytes, "{path}");
@@ -227,5 +255,5 @@ async fn no_acknowledged_write_is_lost_by_a_kill_on_postgres() {
         data_dir: tempfile::tempdir().unwrap(),
         database_url: Some(postgres.database().await),
     };
-    no_kill_loses_a_write(stage, 15).await;
+    no_kill_loses_a_write(stage, 50).await;
 }
