@@ -276,7 +276,7 @@ async fn calls_at_once_are_answered_each_for_itself(store: Arc<SqlStore>) {
     }
     store.delete_run("deleted", at(3)).await.unwrap();
     let calls = (0..120).map(|number: i32| {
-        let run = ["one", "two", "deleted", "missing"][number as usize % 4];
+        let run = ["one", "two", "deleted", "mis\"\\sing"][number as usize % 4];
         // Every point is sent by two calls, and twice by each; every call knows a later step than the one before.
         let step = i64::from(number / 8);
         let mut logged = vec![metric("m", 0.5, step); 2];
@@ -292,7 +292,7 @@ async fn calls_at_once_are_answered_each_for_itself(store: Arc<SqlStore>) {
         let (run, outcome) = call.unwrap();
         let right = match run {
             "deleted" => matches!(outcome, Err(Error::RunDeleted(_))),
-            "missing" => matches!(outcome, Err(Error::NoSuchRun(_))),
+            "mis\"\\sing" => matches!(outcome, Err(Error::NoSuchRun(_))),
             _ => outcome.is_ok(),
         };
         assert!(right, "{run}: {outcome:?}");

@@ -19,9 +19,11 @@ const ACTIVE: &str = "SELECT run_id, position, experiment_id FROM runs
 /// its turn.
 pub(super) async fn insert(readers: &Readers, writer: &Writer, runs: &[OfRun<'_>]) -> Result<Vec<String>> {
     let ids: Vec<&str> = runs.iter().map(|(run_id, _)| *run_id).collect();
-    // Ids of runs need no escapes.
-    let list = format!("[\"{}\"]", ids.join("\",\""));
+    let list = serde_json::json!(ids).to_string();
     let active: Vec<(String, i64, i64)> = readers.fetch_all(ACTIVE, values![list]).await?;
+    if active.is_empty() {
+        return Ok(Vec::new());
+    }
     let places: HashMap<&str, (i64, i64)> = active
         .iter()
         .map(|(run_id, position, experiment)| (run_id.as_str(), (*position, *experiment)))
