@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use holdfast_domain::{Digest, Generation, InvalidId, ModelName, ModelVersion};
 use holdfast_records::champion::ChampionEntry;
+use jiff::Timestamp;
 
 use crate::service::approvals::PromotionState;
 use crate::service::imports::ImportRefusal;
@@ -159,6 +160,9 @@ pub enum Error {
     /// There is no champion.
     #[error("model {0} has no champion")]
     NoChampion(ModelName),
+    /// There was none at that time.
+    #[error("model {0} had no champion at {1}: `holdfast champion log` shows since when it has one")]
+    NoChampionThen(ModelName, Timestamp),
     /// The version never was champion.
     #[error("version {version} of {model} never was champion: promote it instead")]
     NeverChampion {

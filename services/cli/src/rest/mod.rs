@@ -245,7 +245,10 @@ fn from_problem(problem: Problem) -> Failure {
         "NOT_PROVEN_TO_LOAD" => Some(
             "go to another version with --to, or go there all the same with --override-load --note TEXT".to_owned(),
         ),
-        "NO_SUCH_THING" => Some("`holdfast lineage --help` shows what can be named, and how".to_owned()),
+        "NO_SUCH_THING" => Some(
+            "`holdfast lineage --help` shows what can be named, and how; a prediction is on record once its part of the log is in the blob store"
+                .to_owned(),
+        ),
         "PROMOTION_CLOSED" | "NO_SUCH_PROMOTION" => {
             Some("see how promotions stand with `holdfast promotions`".to_owned())
         }

@@ -74,6 +74,7 @@ fn plain(error: &Error) -> Option<(Code, &'static str)> {
         Error::NoSuchModel(_) => (Code::NotFound, "NO_SUCH_MODEL"),
         Error::NoSuchVersion { .. } => (Code::NotFound, "NO_SUCH_VERSION"),
         Error::NoChampion(_) => (Code::NotFound, "NO_CHAMPION"),
+        Error::NoChampionThen(..) => (Code::NotFound, "NO_CHAMPION_THEN"),
         Error::ExperimentDeleted(_) | Error::RunDeleted(_) => (Code::FailedPrecondition, "DELETED"),
         Error::VersionIsOther { .. } => (Code::FailedPrecondition, "VERSION_IS_OTHER"),
         Error::VersionNotReady { .. } => (Code::FailedPrecondition, "VERSION_NOT_READY"),

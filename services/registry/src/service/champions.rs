@@ -278,14 +278,17 @@ impl Champions {
     /// The champion now, or at a time.
     ///
     /// # Errors
-    /// [`Error::NoChampion`]; the blob store's.
+    /// [`Error::NoChampion`], [`Error::NoChampionThen`]; the blob store's.
     pub async fn champion(&self, model: &ModelName, at: Option<Timestamp>) -> Result<StoredEntry> {
         let log = self.log(model);
         let found = match at {
             Some(at) => log.at(at).await?,
             None => log.head().await?,
         };
-        found.ok_or_else(|| Error::NoChampion(model.clone()))
+        found.ok_or_else(|| {
+            let model = model.clone();
+            at.map_or(Error::NoChampion(model.clone()), |at| Error::NoChampionThen(model, at))
+        })
     }
 
     /// The whole log, oldest first, and the verdict on its chain and on the words of approvers that it names. A broken log

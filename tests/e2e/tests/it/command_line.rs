@@ -222,6 +222,11 @@ async fn champions_and_tables_for_people(up: &Up) {
     assert_eq!(up.json(&["champion", "at", &at]).await["version"], 1);
     let before = up.cli(&["champion", "at", "2001-01-01T00:00:00Z"]).await;
     assert_eq!((before.code(), before.stdout.as_str()), (Some(1), ""));
+    assert!(
+        before.stderr.contains("no champion at 2001-01-01T00:00:00Z"),
+        "{}",
+        before.stderr
+    );
     assert_eq!(up.json(&["models"]).await["versions"][0]["version"], 1);
     assert_eq!(up.json(&["models", "show", "1"]).await["status"], "ready");
     for arguments in [
