@@ -128,13 +128,13 @@ async fn write_group(
 ) -> sqlx::Result<()> {
     let mut transaction = pool.begin_with(BEGIN).await?;
     let began = Instant::now();
-    let (mut done, mut kept) = (0, 0);
+    let (mut done, mut has_kept) = (0, false);
     loop {
         while let Some(job) = group.get_mut(done) {
-            if kept > 0 {
-                kept += usize::from(run_apart(&mut transaction, job).await? == Keep::Yes);
+            if has_kept {
+                run_apart(&mut transaction, job).await?;
             } else if job.run(&mut transaction).await == Keep::Yes {
-                kept = 1;
+                has_kept = true;
             } else {
                 // Nothing else is in it. Most groups are of one write, which needs no savepoint.
                 transaction.rollback().await?;
@@ -154,13 +154,12 @@ async fn write_group(
 }
 
 /// Runs one write so that its failure leaves those before it alone.
-async fn run_apart(connection: &mut SqliteConnection, job: &mut Box<dyn Job>) -> sqlx::Result<Keep> {
+async fn run_apart(connection: &mut SqliteConnection, job: &mut Box<dyn Job>) -> sqlx::Result<()> {
     sqlx::query("SAVEPOINT one_write").execute(&mut *connection).await?;
-    let keep = job.run(connection).await;
-    if keep == Keep::No {
+    if job.run(connection).await == Keep::No {
         // Fails when the failure has ended the whole transaction, for example on a full disk.
         sqlx::query("ROLLBACK TO one_write").execute(&mut *connection).await?;
     }
     sqlx::query("RELEASE one_write").execute(&mut *connection).await?;
-    Ok(keep)
+    Ok(())
 }

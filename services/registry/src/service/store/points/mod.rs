@@ -14,6 +14,7 @@ use std::sync::Arc;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::sql_batches::{latest, sorted};
 use super::statement::Readers;
 use super::writer::Writer;
 use crate::error::{Error, Result};
@@ -30,7 +31,13 @@ const POINTS_AT_ONCE: usize = 4_000;
 const BROUGHT_ON: [&str; 4] = ["21", "22", "23", "40"];
 
 /// A run and what is logged to it.
-type OfRun<'m> = (&'m str, Vec<&'m Metric>);
+struct OfRun<'m> {
+    run_id: &'m str,
+    /// All points, in the order of the table.
+    points: Vec<&'m Metric>,
+    /// The latest of each key.
+    latest: Vec<&'m Metric>,
+}
 
 /// Where metrics are handed in. Its tasks end when the last clone is dropped.
 #[derive(Clone, Debug)]
@@ -143,7 +150,12 @@ impl Sink {
         for call in group {
             runs.entry(&call.run_id).or_default().extend(call.metrics.iter());
         }
-        let runs: Vec<OfRun<'_>> = runs.into_iter().collect();
+        let runs = runs.into_iter().map(|(run_id, metrics)| OfRun {
+            run_id,
+            points: sorted(metrics.iter().copied()),
+            latest: latest(metrics).into_values().collect(),
+        });
+        let runs: Vec<OfRun<'_>> = runs.collect();
         match self {
             // One writes at a time there anyway, so the long way costs little more, and says whose fault it was.
             Self::Sqlite(readers, writer) => sqlite::insert(readers, writer, &runs).await.map_err(|_| None),

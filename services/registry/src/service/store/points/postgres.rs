@@ -6,7 +6,7 @@ use sqlx::query::Query;
 
 use super::OfRun;
 use crate::service::store::database::micros;
-use crate::service::store::sql_batches::{keep_latest, latest, sorted};
+use crate::service::store::sql_batches::keep_latest;
 use crate::service::tracking::Metric;
 
 const WRITE: &str = concat!(
@@ -69,12 +69,11 @@ impl<'m> Columns<'m> {
 pub(super) async fn insert(pool: &PgPool, runs: &[OfRun<'_>]) -> sqlx::Result<Vec<String>> {
     let (mut points, mut last) = (Columns::default(), Columns::default());
     // A run's number is its place, from 1.
-    for (n, (_, metrics)) in (1..).zip(runs) {
-        let metrics = || metrics.iter().copied();
-        sorted(metrics()).into_iter().for_each(|metric| points.push(n, metric));
-        latest(metrics()).into_values().for_each(|metric| last.push(n, metric));
+    for (n, run) in (1..).zip(runs) {
+        run.points.iter().for_each(|metric| points.push(n, metric));
+        run.latest.iter().for_each(|metric| last.push(n, metric));
     }
-    let ids: Vec<&str> = runs.iter().map(|(run_id, _)| *run_id).collect();
+    let ids: Vec<&str> = runs.iter().map(|run| run.run_id).collect();
     let query = last.bound(points.bound(sqlx::query(WRITE).bind(&ids)));
     let rows = query.fetch_all(pool).await?;
     rows.iter().map(|row| row.try_get(0)).collect()

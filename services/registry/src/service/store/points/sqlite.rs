@@ -6,9 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use super::OfRun;
 use crate::error::Result;
-use crate::service::store::sql_batches::{
-    LATEST_METRICS, METRICS, keep_latest, latest, latest_point, point, sorted, tuples,
-};
+use crate::service::store::sql_batches::{LATEST_METRICS, METRICS, keep_latest, latest_point, point, tuples};
 use crate::service::store::statement::{Readers, Value, values};
 use crate::service::store::writer::Writer;
 
@@ -18,7 +16,7 @@ const ACTIVE: &str = "SELECT run_id, position, experiment_id FROM runs
 /// Writes the metrics of those runs that are active, and answers which they are. What the writing connection runs is made before it is
 /// its turn.
 pub(super) async fn insert(readers: &Readers, writer: &Writer, runs: &[OfRun<'_>]) -> Result<Vec<String>> {
-    let ids: Vec<&str> = runs.iter().map(|(run_id, _)| *run_id).collect();
+    let ids: Vec<&str> = runs.iter().map(|run| run.run_id).collect();
     let list = serde_json::json!(ids).to_string();
     let active: Vec<(String, i64, i64)> = readers.fetch_all(ACTIVE, values![list]).await?;
     if active.is_empty() {
@@ -29,15 +27,14 @@ pub(super) async fn insert(readers: &Readers, writer: &Writer, runs: &[OfRun<'_>
         .map(|(run_id, position, experiment)| (run_id.as_str(), (*position, *experiment)))
         .collect();
     let (mut points, mut last): (Vec<Vec<Value>>, Vec<Vec<Value>>) = Default::default();
-    for (run_id, metrics) in runs {
-        let Some((position, experiment)) = places.get(run_id) else {
+    for run in runs {
+        let Some((position, experiment)) = places.get(run.run_id) else {
             continue;
         };
-        let metrics = || metrics.iter().copied();
-        points.extend(sorted(metrics()).into_iter().map(|metric| point(*position, metric)));
+        points.extend(run.points.iter().map(|metric| point(*position, metric)));
         last.extend(
-            latest(metrics())
-                .into_values()
+            run.latest
+                .iter()
                 .map(|metric| latest_point(*position, *experiment, metric)),
         );
     }
