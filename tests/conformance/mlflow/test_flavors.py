@@ -4,11 +4,11 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from generations import GENERATION, named
 from mlflow.exceptions import MlflowException
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-GENERATION = int(mlflow.__version__.split(".")[0])
 THIRD = pytest.mark.skipif(GENERATION < 3, reason="logged models came with MLflow 3")
 
 
@@ -23,11 +23,6 @@ def fitted(table):
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression().fit(*table)
-
-
-def named(name):
-    """How a flavour's log_model takes the model's place: MLflow 3 says name, MLflow 2 artifact_path."""
-    return {"name": name} if GENERATION >= 3 else {"artifact_path": name}
 
 
 def test_a_model_of_sklearn_is_logged_registered_and_loaded(client, name, table):

@@ -1,30 +1,9 @@
 """What no method of the client shows: other paths, twins of the page, and what there is not."""
 
-import json
-import urllib.error
 import urllib.request
 
 import pytest
-
-
-def call(uri, method, path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        uri + path,
-        data=data,
-        method=method,
-        headers={"Content-Type": "application/json"},
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.loads(answer.read() or b"{}"), answer.headers
-    except urllib.error.HTTPError as error:
-        text = error.read()
-        return (
-            error.code,
-            json.loads(text) if text.startswith(b"{") else {},
-            error.headers,
-        )
+from http_calls import call
 
 
 @pytest.mark.parametrize("prefix", ["/api/2.0/mlflow", "/ajax-api/2.0/mlflow"])

@@ -6,8 +6,6 @@ HOLDFAST_CONFORMANCE_TABLE is the table that the champion learnt from. The file 
 import json
 import os
 import time
-import urllib.error
-import urllib.request
 
 import lightgbm
 import mlflow
@@ -15,6 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from generations import named
+from http_calls import call
 
 pytestmark = pytest.mark.holdfast
 PATIENCE = 120
@@ -42,16 +42,11 @@ def left(table) -> pd.Series:
     return table[OUTCOME] == "Attrited Customer"
 
 
-def call(uri, path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{uri}{path}", data, {"content-type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        raise AssertionError(f"{path}: {error.code} {error.read()[:500]}") from error
+def ok(uri, method, path, body=None):
+    """What is answered to a call that must succeed."""
+    status, answer, _ = call(uri, method, path, body, timeout=60)
+    assert status == 200, f"{path}: {status} {answer}"
+    return answer
 
 
 def eventually(look):
@@ -64,13 +59,11 @@ def eventually(look):
 
 
 def logged(flavor, booster, model, numbers):
-    """As a notebook does it; MLflow 3 says name where MLflow 2 says artifact_path."""
+    """As a notebook does it."""
     signature = mlflow.models.infer_signature(numbers.head(), [0.5])
-    third = int(mlflow.__version__.split(".")[0]) >= 3
-    place = {"name" if third else "artifact_path": "model"}
     with mlflow.start_run():
         flavor.log_model(
-            booster, **place, registered_model_name=model, signature=signature
+            booster, **named("model"), registered_model_name=model, signature=signature
         )
 
 
@@ -81,7 +74,7 @@ def imported(uri, client, model):
     path = f"/api/v1/models/{model}/versions/{version}"
 
     def ended():
-        found = call(uri, f"{path}/import")
+        found = ok(uri, "GET", f"{path}/import")
         return found if found["state"] in {"done", "failed"} else None
 
     end = eventually(ended)
@@ -97,7 +90,7 @@ def serves_as(uri, client, table, model, version, expected):
     )
 
     def answered():
-        answer = call(uri, "/api/v1/predictions", {"records": customers})
+        answer = ok(uri, "POST", "/api/v1/predictions", {"records": customers})
         return answer if answer["version"] == version else None
 
     answers = eventually(answered)["predictions"]
@@ -117,7 +110,7 @@ def test_a_model_of_xgboost_is_promoted_on_what_the_gate_found(
     )
     logged(mlflow.xgboost, booster, model, numbers)
     version, path = imported(uri, client, model)
-    promoted = call(uri, f"{path}/promote", {})
+    promoted = ok(uri, "POST", f"{path}/promote", {})
     assert promoted["version"] == version and promoted["evaluation_digest"]
     expected = booster.predict(xgboost.DMatrix(numbers.head(300)), output_margin=True)
     serves_as(uri, client, table, model, version, expected)
@@ -135,9 +128,10 @@ def test_a_model_of_lightgbm_is_promoted_on_somebodys_word(
     logged(mlflow.lightgbm, booster, model, numbers)
     version, path = imported(uri, client, model)
     # No better than the champion, which has seen the same rows: the gate says so.
-    with pytest.raises(AssertionError, match="409"):
-        call(uri, f"{path}/promote", {})
-    promoted = call(uri, f"{path}/promote", {"override": True, "note": "a test's word"})
+    status, answer, _ = call(uri, "POST", f"{path}/promote", {})
+    assert status == 409, answer
+    word = {"override": True, "note": "a test's word"}
+    promoted = ok(uri, "POST", f"{path}/promote", word)
     assert promoted["version"] == version
     expected = booster.predict(numbers.head(300), raw_score=True)
     serves_as(uri, client, table, model, version, expected)
