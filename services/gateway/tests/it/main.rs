@@ -14,6 +14,7 @@ mod lineage;
 mod mlflow;
 mod mlflow_files;
 mod mlflow_models;
+mod mlflow_runs;
 mod models;
 mod monitoring;
 mod observed;
