@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{BLOCK, Block, Column, Cut, ExitTrees, Found, MAX_LEAVES, MAX_WORDS, Place, Values, WORD_BITS};
+use super::leaves::{Leaves, sums_are_exact, words_of};
+use super::{BLOCK, Block, Column, Cut, ExitTrees, Found, MAX_LEAVES, MAX_WORDS, Values, WORD_BITS};
 use crate::ensemble::{Comparison, TreeEnsemble};
 use crate::preprocess::MAX_COLUMNS;
 use crate::scoring::ranks::SortedBounds;
@@ -24,37 +25,38 @@ type Words = Vec<u16>;
 impl ExitTrees {
     /// Packs validated trees; `None` when a tree has too many leaves, or all trees together more than the caches hold.
     pub(in crate::scoring) fn new(trees: &TreeEnsemble) -> Option<Self> {
-        let mut splits = Splits::default();
-        let mut places = Vec::new();
-        let mut leaves = Vec::new();
-        let mut ending = Vec::new();
-        let mut word = 0;
+        let mut spans = Vec::new();
         for range in trees.nodes.tree_ranges() {
-            let tree = Spans::of(trees, range.clone());
+            let tree = Spans::of(trees, range);
             if tree.leaves.len() > MAX_LEAVES {
                 return None;
             }
-            for at in range {
+            spans.push(tree);
+        }
+        let in_any_order = sums_are_exact(spans.iter().map(|tree| &*tree.leaves));
+        if in_any_order {
+            spans.sort_by_key(|tree| words_of(tree.leaves.len()));
+        }
+        let mut splits = Splits::default();
+        let mut words = Vec::with_capacity(spans.len());
+        let mut word = 0;
+        for tree in &spans {
+            for at in tree.nodes.clone() {
                 if let Some(question) = Question::of(trees, at) {
                     let left = trees.nodes.left_children[at] as usize;
                     splits.add(question, cuts(word, &tree.spans[left])?);
                 }
             }
-            places.push(Place {
-                word: u32::try_from(word).ok()?,
-                leaf: u32::try_from(leaves.len()).ok()?,
-            });
-            word += tree.leaves.len().div_ceil(WORD_BITS);
-            leaves.extend(tree.leaves);
-            ending.resize(word.div_ceil(BLOCK), 0);
-            *ending.last_mut()? += 1;
+            words.push(word);
+            word += words_of(tree.leaves.len());
         }
         if word > MAX_WORDS {
             return None;
         }
+        let blocks = word.div_ceil(BLOCK);
         let mut cuts = Vec::new();
-        let parts = splits.columns(ending.len(), &mut cuts)?;
-        let (columns, lookups, table) = share(parts, ending.len())?;
+        let parts = splits.columns(blocks, &mut cuts)?;
+        let (columns, lookups, table) = share(parts, blocks)?;
         Some(Self {
             arch: pulp::Arch::new(),
             rounds_to_f32: trees.comparison() == Comparison::LessThanF32,
@@ -62,9 +64,11 @@ impl ExitTrees {
             lookups,
             table,
             cuts,
-            places,
-            ending,
-            leaves,
+            blocks,
+            leaves: Leaves::new(
+                words.into_iter().zip(spans.iter().map(|tree| &*tree.leaves)),
+                in_any_order,
+            )?,
         })
     }
 }
@@ -311,6 +315,8 @@ fn cuts(word: usize, leaves: &Range<usize>) -> Option<Vec<Cut>> {
 
 /// The leaves of a tree from left to right.
 struct Spans {
+    /// Where its nodes are among all.
+    nodes: Range<usize>,
     /// By node, the leaves below it.
     spans: Vec<Range<usize>>,
     leaves: Vec<f64>,
@@ -342,6 +348,10 @@ impl Spans {
                 leaves[own.start] = nodes.values[range.start + index];
             }
         }
-        Self { spans, leaves }
+        Self {
+            nodes: range,
+            spans,
+            leaves,
+        }
     }
 }

@@ -10,11 +10,13 @@
 //! splits, and the few between it and the value are applied one by one. Columns of few values share rows: one for each combination.
 
 mod layout;
+mod leaves;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 
+use self::leaves::Leaves;
 use super::ranks::SortedBounds;
 use super::split::{Code, ZERO_THRESHOLD, code};
 use crate::preprocess::{MAX_COLUMNS, Row};
@@ -53,24 +55,15 @@ pub(super) struct ExitTrees {
     lookups: usize,
     table: Vec<Block>,
     cuts: Vec<Cut>,
-    places: Vec<Place>,
-    /// Per block of words, how many trees end in it.
-    ending: Vec<usize>,
-    /// Tree by tree, from left to right.
-    leaves: Vec<f64>,
+    /// Blocks of words that all trees take together.
+    blocks: usize,
+    leaves: Leaves,
 }
 
 /// Words side by side. A row of the table is one or more of them.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Block([u16; BLOCK]);
-
-/// Where a tree's bits and leaves begin.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    word: u32,
-    leaf: u32,
-}
 
 /// What a split rules out in one word: the bits that are not in `kept`.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +132,7 @@ impl pulp::WithSimd for Sum<'_> {
 }
 
 impl ExitTrees {
-    /// The sum of the leaves that a row reaches, in tree order.
+    /// The sum of the leaves that a row reaches: the bits that adding them in tree order gives.
     pub(super) fn sum(&self, row: &Row) -> f64 {
         EXITS.with_borrow_mut(|exits| {
             self.arch.dispatch(Sum {
@@ -160,27 +153,21 @@ impl ExitTrees {
             chosen[column.lookup % MAX_COLUMNS] += found.block as usize;
         }
         let chosen = &chosen[..self.lookups.min(MAX_COLUMNS)];
-        exits[..self.ending.len() * BLOCK].fill(u16::MAX);
+        exits[..self.blocks * BLOCK].fill(u16::MAX);
         for found in &all[..self.columns.len().min(MAX_COLUMNS)] {
             for cut in &self.cuts[found.from as usize..found.to as usize] {
                 exits[usize::from(cut.word) % MAX_WORDS] &= cut.kept;
             }
         }
-        let mut places = &*self.places;
-        let mut sum = 0.0;
-        for (block, ending) in self.ending.iter().enumerate() {
-            self.join(block, chosen, exits);
-            // A tree's leaf is added as soon as its bits are there: the sum waits for itself, the bits of the trees behind do not wait for it.
-            let own;
-            (own, places) = places.split_at(*ending);
-            let (fours, rest) = own.as_chunks::<4>();
-            for four in fours {
-                let leaves = four.map(|place| self.leaf(place, exits));
-                sum = leaves.iter().fold(sum, |sum, leaf| sum + leaf);
+        match &self.leaves {
+            Leaves::InOrder(leaves) => leaves.sum(exits, |block, exits| self.join(block, chosen, exits)),
+            Leaves::InAnyOrder(leaves) => {
+                for block in 0..self.blocks {
+                    self.join(block, chosen, exits);
+                }
+                leaves.sum(exits)
             }
-            sum = rest.iter().fold(sum, |sum, place| sum + self.leaf(*place, exits));
         }
-        sum
     }
 
     /// Joins one block of words of all rows chosen.
@@ -195,15 +182,6 @@ impl ExitTrees {
             }
             *exits = joined;
         }
-    }
-
-    #[inline(always)]
-    fn leaf(&self, place: Place, exits: &Exits) -> f64 {
-        // Whatever the bits behind the tree's own are: one of its own is set, and comes first.
-        let word = place.word as usize % MAX_WORDS;
-        let words = [exits[word], exits[word + 1], exits[word + 2], exits[word + 3]].map(u64::from);
-        let bits = words[0] | words[1] << 16 | words[2] << 32 | words[3] << 48;
-        self.leaves[place.leaf as usize + bits.trailing_zeros() as usize]
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! Random trees: what is ruled out must lead to where walking leads.
 
+use super::leaves::Leaves;
 use super::{ExitTrees, MAX_WORDS};
 use crate::ensemble::{Aggregation, Comparison, MissingRule, Node, SplitRule, Tree, TreeEnsemble, UnlistedCode};
 use crate::preprocess::{MAX_COLUMNS, Row};
@@ -28,9 +29,10 @@ impl Draws {
         }
     }
 
-    fn tree(&mut self, leaves: u64, rules: &[MissingRule]) -> Tree {
+    /// A tree whose leaves are multiples of a part.
+    fn tree(&mut self, leaves: u64, rules: &[MissingRule], part: f64) -> Tree {
         let leaf = |value: u64| Node::Leaf {
-            value: value as f64 / 7.0,
+            value: value as f64 * part - 3.0,
             cover: 1.0,
         };
         let mut nodes = vec![leaf(self.below(100))];
@@ -89,17 +91,34 @@ fn ruling_out_leaves_reaches_what_walking_reaches() {
         (Comparison::LessOrEqualF64, zeros.as_slice()),
         (Comparison::LessOrEqualF64, [plain, zeros].as_flattened()),
     ] {
-        for (count, leaves) in [(1, 1), (3, 2), (40, 17), (300, 64)] {
+        for (count, leaves, part) in [
+            (1, 1, 0.1),
+            (3, 2, 0.1),
+            (40, 17, 0.1),
+            (300, 64, 0.1),
+            (1, 1, 0.125),
+            (3, 2, 0.125),
+            (40, 17, 0.125),
+            (300, 64, 0.125),
+        ] {
             let trees: Vec<Tree> = (0..count)
                 .map(|_| {
                     let leaves = 1 + draws.below(leaves);
-                    draws.tree(leaves, rules)
+                    draws.tree(leaves, rules, part)
                 })
                 .collect();
             let trees = ensemble(comparison, &trees);
             for unlisted in [UnlistedCode::Left, UnlistedCode::Right, UnlistedCode::AsMissing] {
                 let trees = trees.clone().with_unlisted_code(unlisted);
                 let (exits, flat) = (ExitTrees::new(&trees).unwrap(), FlatTrees::new(&trees));
+                if count > 3 {
+                    let in_any_order = matches!(exits.leaves, Leaves::InAnyOrder(_));
+                    assert_eq!(
+                        in_any_order,
+                        part == 0.125,
+                        "sums of tenths are rounded, sums of eighths are not"
+                    );
+                }
                 for _ in 0..200 {
                     let row = draws.row();
                     assert_eq!(exits.sum(&row).to_bits(), flat.sum(&row).to_bits(), "{row:?}");
@@ -113,7 +132,9 @@ fn ruling_out_leaves_reaches_what_walking_reaches() {
 fn trees_of_too_many_leaves_are_refused() {
     let mut draws = Draws(8);
     let mut build = |count: usize, leaves: u64| {
-        let trees: Vec<Tree> = (0..count).map(|_| draws.tree(leaves, &[MissingRule::Left])).collect();
+        let trees: Vec<Tree> = (0..count)
+            .map(|_| draws.tree(leaves, &[MissingRule::Left], 0.5))
+            .collect();
         ExitTrees::new(&ensemble(Comparison::LessThanF32, &trees))
     };
     assert!(build(1, 64).is_some());
