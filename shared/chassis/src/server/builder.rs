@@ -15,8 +15,9 @@ use tonic::transport::server::TcpIncoming;
 use tower::Service;
 
 use super::admin::Admin;
+use super::descriptors::{Reflection, methods};
 use super::grpc::Grpc;
-use super::grpc_metrics::{GrpcMeter, methods};
+use super::grpc_metrics::GrpcMeter;
 use super::layers::{RequestLayers, Shared};
 use super::local::Local;
 use super::{BindError, health, listen};
@@ -122,8 +123,8 @@ impl ServerBuilder {
     }
 
     async fn bound(self) -> Result<BoundServer, BindError> {
-        let damaged = |error: &dyn std::fmt::Display| BindError::Descriptors(error.to_string());
-        let (mut services, methods) = methods(&self.descriptors, &self.services).map_err(|error| damaged(&error))?;
+        let damaged = |error: prost::DecodeError| BindError::Descriptors(error.to_string());
+        let (mut services, methods) = methods(&self.descriptors, &self.services).map_err(damaged)?;
         services.extend(
             self.services
                 .iter()
@@ -132,21 +133,7 @@ impl ServerBuilder {
                 .collect::<Vec<_>>(),
         );
 
-        let mut reflection = tonic_reflection::server::Builder::configure();
-        for set in &self.descriptors {
-            reflection = reflection.register_encoded_file_descriptor_set(set);
-        }
-        for service in services
-            .iter()
-            .map(String::as_str)
-            .chain(["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"])
-        {
-            reflection = reflection.with_service_name(service);
-        }
-        let reflection = reflection
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(|error| damaged(&error))?;
+        let reflection = Reflection::new(self.descriptors, services.clone());
 
         let (reporter, health) = tonic_health::server::health_reporter();
         // The unnamed service stands for the server as a whole.

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use ::http::Request;
 use prometheus_client::encoding::EncodeLabelSet;
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Code;
 
+use super::descriptors::MethodInfo;
 use super::layers::Meter;
 use crate::metrics::{Counter, Family, Gauge, Histogram, Histograms, MetricsRegistry, Unit};
 
@@ -42,41 +41,6 @@ const CODES: [&str; 17] = [
 struct CallLabels {
     method: Arc<str>,
     code: &'static str,
-}
-
-/// A method as its descriptor says.
-pub(super) struct MethodInfo {
-    /// `package.Service/Method`
-    pub(super) name: String,
-    pub(super) server_streaming: bool,
-}
-
-/// The services and methods of encoded descriptor sets; only those of `services` if that is not empty.
-pub(super) fn methods(
-    sets: &[&[u8]],
-    services: &[String],
-) -> Result<(Vec<String>, Vec<MethodInfo>), prost::DecodeError> {
-    let mut names = Vec::new();
-    let mut methods = Vec::new();
-    for set in sets {
-        for file in FileDescriptorSet::decode(*set)?.file {
-            for service in &file.service {
-                let name = match file.package() {
-                    "" => service.name().to_owned(),
-                    package => format!("{package}.{}", service.name()),
-                };
-                if names.contains(&name) || !(services.is_empty() || services.contains(&name)) {
-                    continue;
-                }
-                methods.extend(service.method.iter().map(|method| MethodInfo {
-                    name: format!("{name}/{}", method.name()),
-                    server_streaming: method.server_streaming(),
-                }));
-                names.push(name);
-            }
-        }
-    }
-    Ok((names, methods))
 }
 
 /// `rpc_server_calls_total{method,code}`, `rpc_server_call_duration_seconds{method,code}`, `rpc_server_requests_in_flight`.

@@ -4,6 +4,7 @@
 
 mod admin;
 mod builder;
+mod descriptors;
 mod grpc;
 mod grpc_metrics;
 mod head_timer;
