@@ -108,8 +108,8 @@ impl StackOptions {
 }
 
 impl Stack {
-    /// Starts registry, training, inference, monitoring and gateway, in this order, each with the addresses of those before it. They end with
-    /// `shutdown`. When one cannot start, trigger `shutdown` to end those that did.
+    /// Starts the registry; then training, with monitoring behind it, while inference reads its model; then the gateway. Each gets the addresses of
+    /// those that it calls. They end with `shutdown`. When one cannot start, trigger `shutdown` to end those that did.
     ///
     /// # Errors
     /// Wrong settings, found before anything starts; or what kept a service from starting, with its name.
@@ -129,19 +129,22 @@ impl Stack {
             .await
             .context("registry")?;
         common.peers.registry = url(registry.grpc);
-        let training = holdfast_training::start(common.clone(), training, part("training"))
-            .await
-            .context("training")?;
-        common.peers.training = url(training.grpc);
         let serving = part("inference");
-        let inference = holdfast_inference::start(common.clone(), inference, serving.clone())
-            .await
-            .context("inference")?;
-        common.peers.inference = url(inference.grpc);
-        let monitoring = holdfast_monitoring::start(common.clone(), monitoring, part("monitoring"))
-            .await
-            .context("monitoring")?;
+        let inference = holdfast_inference::start(common.clone(), inference, serving.clone());
+        let inference = tokio::spawn(inference);
+        let watching = watching(
+            common.clone(),
+            (training, monitoring),
+            (part("training"), part("monitoring")),
+        );
+        let watching = tokio::spawn(watching);
+        // Both have come to their ends before one that failed is told: nothing starts behind a caller's back.
+        let (watching, inference) = tokio::join!(watching, inference);
+        let (training, monitoring) = watching??;
+        let inference = inference?.context("inference")?;
+        common.peers.training = url(training.grpc);
         common.peers.monitoring = url(monitoring.grpc);
+        common.peers.inference = url(inference.grpc);
         // A part of inference's end: its predictions are made in there, so it must have answered them first.
         let gateway =
             holdfast_gateway::start_beside(Some(inference.local), common.clone(), gateway, serving.child("gateway"))
@@ -191,6 +194,22 @@ impl Stack {
         self.shutdown.stopping().await;
         self.shutdown.finish().await;
     }
+}
+
+/// Starts training, and monitoring, which calls it.
+async fn watching(
+    mut common: Common,
+    (training, monitoring): (holdfast_training::Settings, holdfast_monitoring::Settings),
+    (training_ends, monitoring_ends): (Shutdown, Shutdown),
+) -> anyhow::Result<(holdfast_training::Running, holdfast_monitoring::Running)> {
+    let training = holdfast_training::start(common.clone(), training, training_ends)
+        .await
+        .context("training")?;
+    common.peers.training = url(training.grpc);
+    let monitoring = holdfast_monitoring::start(common, monitoring, monitoring_ends)
+        .await
+        .context("monitoring")?;
+    Ok((training, monitoring))
 }
 
 /// How to reach a server of this machine that listens at `address`.

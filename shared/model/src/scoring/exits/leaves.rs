@@ -249,8 +249,8 @@ mod tests {
         assert!(!are_exact(&[&[large * 2.0], &[0.5]]));
         assert!(!are_exact(&[&[-large * 2.0], &[0.5]]));
         // Many that are small each.
-        assert!(!are_exact(&vec![&[1.0 + f64::EPSILON * 4.0][..]; 9]));
-        assert!(are_exact(&vec![&[1.0 + f64::EPSILON * 16.0][..]; 7]));
+        assert!(!are_exact(&[&[1.0 + f64::EPSILON * 4.0][..]; 9]));
+        assert!(are_exact(&[&[1.0 + f64::EPSILON * 16.0][..]; 7]));
     }
 
     #[test]
