@@ -195,7 +195,7 @@ pub struct RunEvent {
 #[derive(Clone, Debug)]
 pub enum RunNews {
     /// A line of its log.
-    Progress(RunEvent),
+    Progress(Box<RunEvent>),
     /// It has ended.
     Done(Box<Run>),
 }
@@ -347,7 +347,7 @@ pub async fn follow(
     Ok(messages.flat_map(|message| {
         let news = match message {
             Ok(wire::WatchRunResponse { event, run }) => {
-                let event = event.map(|event| Ok(RunNews::Progress(event.into())));
+                let event = event.map(|event| Ok(RunNews::Progress(Box::new(event.into()))));
                 let run = run.map(|run| Ok(RunNews::Done(Box::new(run.into()))));
                 [event, run]
             }

@@ -114,6 +114,8 @@ pub struct Trial {
     pub standard_error: Option<f64>,
     /// Folds done.
     pub folds_done: u32,
+    /// Mean of the objective over as many folds drawn anew, for the trials between which the search decided in the end.
+    pub value_again: Option<f64>,
     /// The trial's own run in the registry, a child of this one.
     pub run_id: Option<String>,
     /// Time spent on it by all threads together, in seconds.
@@ -128,6 +130,7 @@ impl From<wire::Trial> for Trial {
             value: (wire.folds_done > 0).then_some(wire.value),
             standard_error: (wire.folds_done > 1).then_some(wire.standard_error),
             folds_done: wire.folds_done,
+            value_again: wire.value_again,
             parameters: wire.parameters.into_iter().collect(),
             run_id: text(wire.run_id),
             duration_seconds: wire.duration_seconds,

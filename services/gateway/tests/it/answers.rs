@@ -316,6 +316,7 @@ fn trial(number: u32) -> training::Trial {
         folds_done: 2,
         run_id: format!("trial-{number}"),
         duration_seconds: 1.5,
+        value_again: Some(0.99),
     }
 }
 

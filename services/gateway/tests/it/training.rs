@@ -330,7 +330,7 @@ async fn a_run_is_followed_to_its_end() {
     assert_eq!(
         events[1].2["trial"],
         json!({
-            "number": 2, "state": "pruned", "parameters": {"eta": "0.05"}, "value": 0.991, "standard_error": 0.002,
+            "number": 2, "state": "pruned", "parameters": {"eta": "0.05"}, "value": 0.991, "standard_error": 0.002, "value_again": 0.99,
             "folds_done": 2, "run_id": "trial-2", "duration_seconds": 1.5,
         })
     );

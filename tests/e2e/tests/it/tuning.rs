@@ -39,13 +39,21 @@ async fn a_search_tells_of_each_trial_and_ends_with_the_version_that_it_made() {
     let names: Vec<&str> = shares.keys().map(String::as_str).collect();
     assert_eq!(names, ["eta", "max_depth", "trees"]);
 
-    let mut numbers: Vec<u32> = tuned
-        .stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix("  trial ")?.split_whitespace().next()?.parse().ok())
-        .collect();
+    // Each once, and those between which folds drawn anew decided once more.
+    let told = tuned.stderr.lines().filter(|line| line.starts_with("  trial "));
+    let (again, once): (Vec<&str>, Vec<&str>) = told.partition(|line| line.contains(", anew "));
+    let number = |line: &str| line.split_whitespace().nth(1)?.parse::<u32>().ok();
+    let mut numbers: Vec<u32> = once.into_iter().filter_map(number).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=10).collect::<Vec<u32>>(), "each once: {}", tuned.stderr);
+    let best = &found["tuning"]["best"];
+    assert!(best["value_again"].as_f64().is_some_and(|value| value > 0.5), "{best}");
+    let settled: Vec<u64> = again.into_iter().filter_map(number).map(u64::from).collect();
+    assert!(
+        settled.contains(&best["number"].as_u64().unwrap()),
+        "{best}: {}",
+        tuned.stderr
+    );
     assert!(
         tuned.stderr.contains("; the first version judged on these test rows"),
         "{}",

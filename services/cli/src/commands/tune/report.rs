@@ -24,7 +24,15 @@ pub(super) fn people(run: &Run, result: &RunResult, trials: &Trials) -> String {
 
 fn best_trials(tuning: &TuningResult, trials: &Trials) -> String {
     let objective = tuning.objective.as_deref().unwrap_or("value");
-    let mut table = output::table(["trial", objective, "standard error", "seconds", "parameters"]);
+    let header = [
+        "trial",
+        objective,
+        "standard error",
+        "folds drawn anew",
+        "seconds",
+        "parameters",
+    ];
+    let mut table = output::table(header);
     let best = trials.ranked().into_iter().take(SHOWN_TRIALS);
     let shown: Vec<_> = best.collect();
     let first = trials
@@ -40,6 +48,7 @@ fn best_trials(tuning: &TuningResult, trials: &Trials) -> String {
             number,
             cell(trial.value),
             cell(trial.standard_error),
+            cell(trial.value_again),
             tenths(trial.duration_seconds),
             trial.parameters(),
         ]);

@@ -33,6 +33,9 @@ pub(super) struct Trial {
     pub(super) standard_error: Option<f64>,
     #[serde(default)]
     folds_done: u32,
+    /// On folds drawn anew, for those between which the search decides in the end.
+    #[serde(default)]
+    pub(super) value_again: Option<f64>,
     #[serde(default)]
     pub(super) duration_seconds: f64,
 }
@@ -46,6 +49,11 @@ impl Trial {
         self.state == "complete"
     }
 
+    fn worth(&self) -> f64 {
+        let value = self.value.unwrap_or_default();
+        self.value_again.map_or(value, |again| f64::midpoint(value, again))
+    }
+
     /// `eta 0.05, max_depth 6`.
     pub(super) fn parameters(&self) -> String {
         let words = self.parameters.iter().map(|(name, value)| format!("{name} {value}"));
@@ -55,13 +63,14 @@ impl Trial {
     fn outcome(&self) -> String {
         let value = self.value.map_or_else(|| "-".to_owned(), |value| format!("{value:.5}"));
         let folds = self.folds_done;
-        match (self.state.as_str(), self.standard_error) {
-            ("complete", Some(error)) => format!("{value} ± {error:.5}"),
-            ("pruned", _) => format!(
+        match (self.state.as_str(), self.standard_error, self.value_again) {
+            ("complete", Some(error), Some(again)) => format!("{value} ± {error:.5}, anew {again:.5}"),
+            ("complete", Some(error), None) => format!("{value} ± {error:.5}"),
+            ("pruned", ..) => format!(
                 "{value} given up after {folds} fold{}",
                 if folds == 1 { "" } else { "s" }
             ),
-            ("failed", _) => "could not be fitted".to_owned(),
+            ("failed", ..) => "could not be fitted".to_owned(),
             _ => value,
         }
     }
@@ -72,10 +81,11 @@ impl Trial {
 pub(super) struct Trials(BTreeMap<u32, Trial>);
 
 impl Trials {
-    /// The complete ones, best first.
+    /// The complete ones, best first: before all others those that were measured again, by both draws of folds.
     pub(super) fn ranked(&self) -> Vec<&Trial> {
         let mut complete: Vec<&Trial> = self.0.values().filter(|trial| trial.is_complete()).collect();
-        complete.sort_by(|a, b| b.value.unwrap_or_default().total_cmp(&a.value.unwrap_or_default()));
+        complete.sort_by(|a, b| b.worth().total_cmp(&a.worth()));
+        complete.sort_by_key(|trial| trial.value_again.is_none());
         complete
     }
 
@@ -260,6 +270,27 @@ mod tests {
             "  ✓    1 ▪▪▪▪▪      0.99000 ± 0.00100",
         ];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn trials_that_were_measured_again_come_first_by_what_both_draws_of_folds_say() {
+        let again = |number: u32, value: f64, again: f64| {
+            let mut event = event(number, "complete", value, 5);
+            event.data["trial"]["value_again"] = json!(again);
+            event
+        };
+        let view = view(&[
+            event(1, "complete", 0.99, 5),
+            event(2, "complete", 0.993, 5),
+            event(3, "complete", 0.992, 5),
+            event(4, "complete", 0.994, 5),
+            again(4, 0.994, 0.988),
+            again(3, 0.992, 0.991),
+        ]);
+        let ranked: Vec<u32> = view.trials.ranked().iter().map(|trial| trial.number).collect();
+        assert_eq!(ranked, [3, 4, 2, 1]);
+        assert_eq!(view.trials.best().unwrap().outcome(), "0.99200 ± 0.00100, anew 0.99100");
+        assert_eq!(view.trials.ended(), 4);
     }
 
     #[test]

@@ -122,6 +122,7 @@ fn trial_out(trial: TrialRecord) -> wire::Trial {
         value: trial.value,
         standard_error: trial.standard_error,
         folds_done: trial.folds_done,
+        value_again: trial.value_again,
         run_id: trial.run_id.to_string(),
         duration_seconds: trial.duration_seconds,
     }

@@ -100,6 +100,11 @@ impl Children {
         trial: &TrialRecord,
         values: &[f64],
     ) -> Result<(), RegistryError> {
+        if let Some(again) = trial.value_again {
+            let mut batch = self.batch();
+            batch.metrics.insert(format!("mean_{}_again", self.objective), again);
+            return self.lasting(|| self.registry.log(&trial.run_id, &batch)).await;
+        }
         let end = match trial.state {
             TrialState::Running if open.contains_key(&trial.number) => return Ok(()),
             TrialState::Running => {
@@ -150,11 +155,7 @@ impl Children {
             tags: all,
         };
         self.lasting(|| self.registry.open_run(&run)).await?;
-        let batch = Batch {
-            params,
-            at: self.clock.now(),
-            ..Batch::default()
-        };
+        let batch = Batch { params, ..self.batch() };
         self.lasting(|| self.registry.log(id, &batch)).await
     }
 
@@ -167,6 +168,12 @@ impl Children {
     fn measured(&self, values: Vec<f64>) -> Batch {
         Batch {
             series: [(self.objective.to_owned(), values)].into(),
+            ..self.batch()
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        Batch {
             at: self.clock.now(),
             ..Batch::default()
         }
@@ -175,6 +182,10 @@ impl Children {
     /// Tells the parent what the search came to.
     pub(super) async fn sum_up(&self, record: &TuningRecord) -> Result<(), RegistryError> {
         let best = record.best.as_ref().map(|trial| ("tuning_best", trial.value));
+        let again = record
+            .best
+            .as_ref()
+            .and_then(|trial| Some(("tuning_best_again", trial.value_again?)));
         let first = record.first.as_ref().map(|trial| ("tuning_first", trial.value));
         let trials = [
             ("tuning_trials", f64::from(record.trials)),
@@ -184,7 +195,7 @@ impl Children {
         let mut metrics: BTreeMap<String, f64> = importance
             .map(|(name, share)| (format!("importance.{name}"), *share))
             .collect();
-        let named = trials.into_iter().chain(best).chain(first);
+        let named = trials.into_iter().chain(best).chain(again).chain(first);
         metrics.extend(named.map(|(name, value)| (name.to_owned(), value)));
         let batch = Batch {
             metrics,
@@ -194,8 +205,7 @@ impl Children {
                 ("holdfast.tuning_stopped_by".to_owned(), record.stopped_by.clone()),
             ]
             .into(),
-            at: self.clock.now(),
-            ..Batch::default()
+            ..self.batch()
         };
         self.registry.log(&self.parent.id, &batch).await
     }

@@ -152,7 +152,7 @@ async fn follow(
     while let Some(told) = told.recv().await {
         let (progress, message, trial) = match told {
             Told::Trial(trial, values) => {
-                ended += usize::from(trial.state != TrialState::Running);
+                ended += usize::from(trial.state != TrialState::Running && trial.value_again.is_none());
                 let message = trial.in_words(asked.folds);
                 // The registry's part ends only after this one.
                 let _ = child.send(Child::Trial(trial.clone(), values));
@@ -195,10 +195,16 @@ fn sentence(record: &TuningRecord) -> String {
     } = record;
     let ended = format!("{trials} trials, {pruned} of them given up early, ended by {stopped_by}");
     match (&record.best, &record.first) {
-        (Some(best), Some(first)) => format!(
-            "best trial {} with {objective} {:.5}, the parameter set's own {:.5}; {ended}",
-            best.number, best.value, first.value
-        ),
+        (Some(best), Some(first)) => {
+            let again = best
+                .value_again
+                .map(|again| format!(" ({again:.5} on folds drawn anew)"));
+            let again = again.unwrap_or_default();
+            format!(
+                "best trial {} with {objective} {:.5}{again}, the parameter set's own {:.5}; {ended}",
+                best.number, best.value, first.value
+            )
+        }
         _ => ended,
     }
 }

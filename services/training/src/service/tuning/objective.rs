@@ -11,14 +11,20 @@ use super::recipes::RecipeSpace;
 use super::search::{Asked, Measured, NoValue, Objective};
 use super::space::Value;
 use super::stages::{self, Patience};
-use crate::service::recipe::Recipe;
+use crate::service::recipe::{EstimatorParams, Recipe};
 use crate::service::trainer::{Conditions, Folds, HeldOutMargins, StageWatch, Stages, TrainError, TrainingRows};
 
 /// The seed of the draw of folds is the run's, moved. It is another than that of the calibration's folds: the folds that parameters were chosen by
 /// should not choose the calibration as well.
 const FOLD_DRAW: u64 = 3;
+/// The same for the folds that decide in the end.
+const DRAW_ANEW: u64 = 5;
 /// The same for the outer folds of a nested cross-validation.
 const OUTER_DRAW: u64 = 4;
+
+/// Into so many intervals the search cuts a column at most. Where to split a node is sought among all of them, which takes half of a fit's time with
+/// 256; which parameters are good shows with fewer. What decides in the end is measured with as many as the recipe says.
+const SEARCH_BINS: usize = 64;
 
 /// What is measured on a fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,21 +66,22 @@ pub struct CrossValidation<'a> {
 #[derive(Debug)]
 pub struct CrossValidated<'a> {
     how: CrossValidation<'a>,
-    /// Made once: what trees are grown on is the same in every trial. A fit on a fold is the fit that a run does on the same rows, with the same
-    /// seed, to the last bit; nothing is approximated.
+    /// Made once: what trees are grown on is the same in every trial. A fit of a recipe on a fold is the fit that a run does on the same rows, with
+    /// the same seed, to the last bit.
     folds: Folds,
     labels: Vec<Vec<bool>>,
     recipes: &'a RecipeSpace,
 }
 
 impl<'a> CrossValidation<'a> {
-    /// Draws the folds and prepares them.
+    /// Draws the folds and prepares them, and behind them as many others.
     ///
     /// # Errors
     /// [`TrainError::Rows`] when a fold cannot be learnt from.
     pub fn prepare(self, rows: TrainingRows<'_>, recipes: &'a RecipeSpace) -> Result<CrossValidated<'a>, TrainError> {
-        let splits = split::stratified_k_fold(rows.labels, self.folds, self.seed.wrapping_add(FOLD_DRAW));
-        self.with(&splits, rows, recipes)
+        let drawn = |draw| split::stratified_k_fold(rows.labels, self.folds, self.seed.wrapping_add(draw));
+        let both = [drawn(FOLD_DRAW), drawn(DRAW_ANEW)].concat();
+        self.with(&both, rows, recipes)
     }
 
     fn with(
@@ -118,6 +125,21 @@ impl<'a> CrossValidation<'a> {
 }
 
 impl CrossValidated<'_> {
+    /// The recipe with columns cut as the search cuts them, unless that is among what it looks for.
+    fn coarse(&self, mut recipe: Recipe) -> Recipe {
+        let parameters = self.recipes.space().parameters();
+        if parameters.iter().all(|parameter| !parameter.name.ends_with("max_bin")) {
+            for estimator in &mut recipe.estimators {
+                match estimator {
+                    EstimatorParams::BoostedTrees(trees) => trees.max_bin = trees.max_bin.min(SEARCH_BINS),
+                    EstimatorParams::RandomForest(trees) => trees.max_bin = trees.max_bin.min(SEARCH_BINS),
+                    EstimatorParams::LogisticRegression(_) => {}
+                }
+            }
+        }
+        recipe
+    }
+
     fn of_recipe(&self, recipe: &Recipe, fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, TrainError> {
         let CrossValidation {
             seed, threads, schema, ..
@@ -201,7 +223,7 @@ impl Objective for CrossValidated<'_> {
             floor,
             wanted,
         } = asked;
-        let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
+        let recipe = self.coarse(self.recipes.recipe(point).map_err(NoValue::Unfit)?);
         let measured = match self.recipes.space().passed() {
             Some((place, from, to)) => {
                 let counts = match point.get(place) {
@@ -223,10 +245,19 @@ impl Objective for CrossValidated<'_> {
                 work: 0.0,
             }),
         };
-        measured.map_err(|error| match error {
-            TrainError::Cancelled => NoValue::NotWanted,
-            other => NoValue::Unfit(other.to_string()),
-        })
+        measured.map_err(no_value)
+    }
+
+    fn measure_again(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+        let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
+        self.of_recipe(&recipe, self.how.folds + fold, wanted).map_err(no_value)
+    }
+}
+
+fn no_value(error: TrainError) -> NoValue {
+    match error {
+        TrainError::Cancelled => NoValue::NotWanted,
+        other => NoValue::Unfit(other.to_string()),
     }
 }
 
@@ -238,7 +269,6 @@ mod tests {
 
     use super::*;
     use crate::service::params::Presets;
-    use crate::service::recipe::EstimatorParams;
     use crate::service::tuning::SearchSpaces;
 
     fn recipes(preset: &str, trees: usize) -> RecipeSpace {
@@ -272,7 +302,10 @@ mod tests {
             schema: Schema::embedded(),
         };
         let folds = how.prepare(rows, &recipes).unwrap();
-        let worth = |point: &[Value]| folds.of_recipe(&recipes.recipe(point).unwrap(), 1, &|| true).unwrap();
+        let worth = |point: &[Value]| {
+            let recipe = folds.coarse(recipes.recipe(point).unwrap());
+            folds.of_recipe(&recipe, 1, &|| true).unwrap()
+        };
         let measured = |point: &[Value], upto, floor| {
             let wanted = &|| true;
             let asked = Asked {

@@ -25,6 +25,9 @@ pub struct TrialRecord {
     pub standard_error: f64,
     /// Folds done.
     pub folds_done: u32,
+    /// Mean of the objective over as many folds drawn anew, for the trials between which the search decided in the end.
+    #[serde(default)]
+    pub value_again: Option<f64>,
     /// The trial's own run in the registry.
     pub run_id: RunId,
     /// Time spent on it by all threads together, in seconds.
@@ -41,6 +44,7 @@ impl TrialRecord {
             value: trial.mean(),
             standard_error: trial.standard_error(),
             folds_done: u32::try_from(trial.values.len()).unwrap_or(u32::MAX),
+            value_again: trial.mean_again(),
             run_id,
             duration_seconds: trial.seconds,
         }
@@ -55,6 +59,9 @@ impl TrialRecord {
             folds_done,
             ..
         } = self;
+        if let Some(again) = self.value_again {
+            return format!("trial {number} on folds drawn anew: {again:.5}, before {value:.5}");
+        }
         match self.state {
             TrialState::Running if *folds_done == 0 => format!("trial {number} begun"),
             TrialState::Running => format!("trial {number}: {value:.5} after {folds_done} of {folds} folds"),

@@ -23,6 +23,10 @@ const CLIMBED: usize = 5;
 const FIRST_STEP: f64 = 0.1;
 const LAST_STEP: f64 = 0.005;
 
+/// A point's gain is held against this power of what it costs. With 1 the search stays with a few large steps, which are soon done, and does not see
+/// what many small ones gain; with 0 it takes the time of the most expensive.
+const COST_WEIGHT: f64 = 0.5;
+
 /// With fewer trials whose cost is known nothing is said of the cost of others.
 const LEAST_PRICED: usize = 4;
 
@@ -114,7 +118,7 @@ impl Sampler<'_> {
                     return f64::NEG_INFINITY;
                 }
                 let (mean, deviation) = process.predict(&space.coordinates(point));
-                log_expected_improvement(mean, deviation, mark) - prices.log_work(space, point)
+                log_expected_improvement(mean, deviation, mark) - COST_WEIGHT * prices.log_work(space, point)
             };
             let Some(point) = best_found(space, &worth, &best, random) else {
                 return chosen;

@@ -8,12 +8,14 @@ use std::sync::mpsc;
 use serde::{Deserialize, Serialize};
 
 use super::pruning;
-use super::sampler::{self, Sampler, Seen};
+use super::sampler::{Sampler, Seen};
 use super::space::{Point, Space, Value};
 
 mod round;
+mod settling;
 
 use round::{Mark, Round};
+use settling::Cancelled;
 
 /// Trials of a round. Not the number of workers: the trials must not depend on it. More workers than this take folds of the same trial.
 pub const ROUND: usize = 4;
@@ -29,6 +31,12 @@ pub trait Objective: Sync {
     /// # Errors
     /// [`NoValue`] says why there is none.
     fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue>;
+
+    /// What a point, as it is, is worth on a fold of another draw, in which there are as many.
+    ///
+    /// # Errors
+    /// [`NoValue`] says why there is none.
+    fn measure_again(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue>;
 }
 
 /// What is asked of an objective beside a point.
@@ -106,6 +114,8 @@ pub struct Trial {
     /// Values of the folds that are done, in the order in which the trial takes them. Where a parameter is passed through, those at the stage with the
     /// best mean.
     pub values: Vec<f64>,
+    /// Its values on folds drawn anew, for those between which the search decided in the end.
+    pub again: Vec<f64>,
     /// What its mean over all folds is expected to be, and the variance of that: from its own folds and those of the best trial before it.
     pub expected: (f64, f64),
     /// What the first fold cost, in the objective's units; `None` while it is not known what all of it would cost.
@@ -124,6 +134,7 @@ impl Trial {
             first_fold: (number - 1) % folds.max(1),
             state: TrialState::Running,
             values: Vec::new(),
+            again: Vec::new(),
             expected: (f64::NEG_INFINITY, 0.0),
             work: None,
             seconds: 0.0,
@@ -139,9 +150,19 @@ impl Trial {
     }
 
     /// Mean of the values of the folds that are done; 0 before the first.
-    #[expect(clippy::cast_precision_loss, reason = "20 folds at most")]
     pub fn mean(&self) -> f64 {
-        self.values.iter().sum::<f64>() / self.values.len().max(1) as f64
+        mean(&self.values).unwrap_or(0.0)
+    }
+
+    /// Mean of the values on folds drawn anew, where there are any.
+    pub fn mean_again(&self) -> Option<f64> {
+        mean(&self.again)
+    }
+
+    /// Mean over both draws of folds, or over the one that there is.
+    pub fn mean_of_both(&self) -> f64 {
+        self.mean_again()
+            .map_or(self.mean(), |again| f64::midpoint(self.mean(), again))
     }
 
     /// Standard error of the mean over the folds; 0 with fewer than two.
@@ -155,6 +176,11 @@ impl Trial {
         let squares: f64 = self.values.iter().map(|value| (value - mean) * (value - mean)).sum();
         (squares / (count - 1.0) / count).sqrt()
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "20 folds at most")]
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Why a search ended.
@@ -193,8 +219,8 @@ pub struct Found {
 impl Found {
     /// The complete trial that is taken. `None` when none is complete.
     ///
-    /// Not the one with the largest mean, which is the luckiest among equals: the one of which the sampler's model, that has learnt from all trials,
-    /// expects most.
+    /// Not the one with the largest mean, which is the luckiest among equals: of those that the folds cannot tell from it, the one that is best when
+    /// folds drawn anew are counted as well.
     pub fn best(&self) -> Option<&Trial> {
         self.trials.get(self.best?)
     }
@@ -224,7 +250,7 @@ impl Search<'_> {
     pub fn run(&self, observer: &mut dyn FnMut(&Trial)) -> Found {
         let plan = self.plan;
         let mut trials: Vec<Trial> = Vec::new();
-        let stopped_by = loop {
+        let mut stopped_by = loop {
             if !(self.go_on)() {
                 break StoppedBy::Cancelled;
             }
@@ -249,7 +275,14 @@ impl Search<'_> {
             let ended = self.round(begun.collect(), Mark::of(&trials), observer);
             trials.extend(ended);
         };
-        let best = taken(self.space, &trials);
+        let candidates = settling::candidates(self.space, &trials);
+        let mut best = candidates.first().copied();
+        if stopped_by != StoppedBy::Cancelled && !candidates.is_empty() {
+            match self.settle(&mut trials, &candidates, observer) {
+                Ok(settled) => best = settled,
+                Err(Cancelled) => stopped_by = StoppedBy::Cancelled,
+            }
+        }
         Found {
             trials,
             stopped_by,
@@ -272,32 +305,6 @@ impl Search<'_> {
         });
         round.ended()
     }
-}
-
-/// The trial that is taken in the end, by its place.
-fn taken(space: &Space, trials: &[Trial]) -> Option<usize> {
-    let luckiest = best_of(trials)?;
-    let valued: Vec<usize> = (0..trials.len())
-        .filter(|place| trials[*place].expected.0.is_finite())
-        .collect();
-    // Those that the folds cannot tell from the luckiest; but what is taken is no worse than what the search began with.
-    let first = trials.first().filter(|trial| trial.state == TrialState::Complete);
-    let least = first.map_or(f64::NEG_INFINITY, Trial::mean);
-    let is_candidate = |trial: &Trial| {
-        trial.state == TrialState::Complete
-            && trial.mean() >= least
-            && pruning::is_as_good(&trial.by_fold(), &luckiest.by_fold())
-    };
-    let complete: Vec<usize> = (0..valued.len())
-        .filter(|place| is_candidate(&trials[valued[*place]]))
-        .collect();
-    let luckiest = luckiest.number - 1;
-    if valued.len() < sampler::FIRST_POINTS {
-        return Some(luckiest);
-    }
-    let seen: Vec<Seen> = valued.iter().map(|place| known(&trials[*place])).collect();
-    let promising = sampler::most_promising(space, &seen, &complete);
-    Some(promising.map_or(luckiest, |place| valued[place]))
 }
 
 fn is_exhausted(trials: &[Trial]) -> bool {

@@ -34,6 +34,16 @@ impl Objective for Hill<'_> {
             work: 1.0,
         })
     }
+
+    fn measure_again(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+        let asked = Asked {
+            fold: FOLDS + fold,
+            upto: None,
+            floor: None,
+            wanted,
+        };
+        Ok(self.measure(point, asked)?.values[0])
+    }
 }
 
 /// The same hill, whose height a trial comes to on its way through `many`: it is highest at 400, but on the first fold at 500.
@@ -68,6 +78,15 @@ impl Objective for Path<'_> {
             work: seen as f64,
             values: values[..seen].to_vec(),
         })
+    }
+
+    fn measure_again(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+        let (many, ..) = self.0.space.passed().unwrap();
+        let Value::Integer(trees) = point[many] else {
+            panic!("`many` is a number");
+        };
+        let point = self.0.space.unpassed(point);
+        Ok(self.0.measure_again(&point, fold, wanted)? - Self::loss(trees, FOLDS + fold))
     }
 }
 
@@ -245,7 +264,14 @@ fn every_change_of_a_trial_is_told_in_order() {
     let mut told: Vec<Trial> = Vec::new();
     let found = search.run(&mut |trial| told.push(trial.clone()));
     for trial in &found.trials {
-        let of: Vec<&Trial> = told.iter().filter(|told| told.number == trial.number).collect();
+        let of = told.iter().filter(|told| told.number == trial.number);
+        let (again, of): (Vec<&Trial>, Vec<&Trial>) = of.partition(|told| !told.again.is_empty());
+        assert_eq!(
+            again.len(),
+            usize::from(!trial.again.is_empty()),
+            "trial {}",
+            trial.number
+        );
         let folds: Vec<usize> = of.iter().map(|told| told.values.len()).collect();
         let expected = if trial.state == TrialState::Failed {
             vec![0, 0]
@@ -265,6 +291,10 @@ fn a_panic_of_one_worker_is_no_wait_without_end_for_the_others() {
         fn measure(&self, _: &[Value], _: Asked<'_>) -> Result<Measured, NoValue> {
             panic!("a fault of the engine")
         }
+
+        fn measure_again(&self, _: &[Value], _: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+            panic!("a fault of the engine")
+        }
     }
     let space = fixture().space();
     let search = Search {
@@ -281,4 +311,98 @@ fn a_panic_of_one_worker_is_no_wait_without_end_for_the_others() {
         go_on: &|| true,
     };
     search.run(&mut |_| {});
+}
+
+/// Trials that are equal but for luck: on the folds of the search the luckier ones are better, on others the one with the largest `worth` is.
+struct Luck {
+    worth: fn(f64) -> f64,
+}
+
+impl Objective for Luck {
+    fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
+        // More than the noise decides about the folds, but not about the trials.
+        let scatter = ((place(point) * 1e3) as usize * 7 + asked.fold * 13) % 11;
+        Ok(Measured {
+            values: vec![0.9 + scatter as f64 * 1e-4],
+            work: 0.0,
+        })
+    }
+
+    fn measure_again(&self, point: &[Value], _: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+        Ok((self.worth)(place(point)))
+    }
+}
+
+fn place(point: &[Value]) -> f64 {
+    let place = fixture().space().places(point);
+    place.iter().sum::<f64>() / place.len() as f64
+}
+
+#[test]
+fn what_the_folds_cannot_tell_apart_is_decided_by_folds_drawn_anew() {
+    let space = fixture().space();
+    let found = |worth, workers| {
+        let search = Search {
+            space: &space,
+            first: &space.at(&vec![0.5; space.parameters().len()]),
+            plan: Plan {
+                trials: 24,
+                folds: FOLDS,
+                workers,
+                early_stop: false,
+                seed: 3,
+            },
+            objective: &Luck { worth },
+            go_on: &|| true,
+        };
+        let mut found = search.run(&mut |_| {});
+        found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
+        found
+    };
+    // Much more than the luck: the choice follows it, whichever way it points.
+    for worth in [|place| place, |place: f64| -place] {
+        let one = found(worth, 1);
+        let settled = one.trials.iter().filter(|trial| !trial.again.is_empty());
+        let settled: Vec<&Trial> = settled.collect();
+        assert!((2..=6).contains(&settled.len()), "{}", settled.len());
+        let best = settled
+            .iter()
+            .map(|trial| worth(place(&trial.point)))
+            .fold(f64::NEG_INFINITY, f64::max);
+        assert_eq!(worth(place(&one.best().unwrap().point)), best);
+        assert_eq!(found(worth, 3), one);
+    }
+}
+
+#[test]
+fn a_search_that_is_stopped_while_it_settles_says_so_and_has_the_best_so_far() {
+    let space = fixture().space();
+    let settling = std::sync::atomic::AtomicBool::new(false);
+    struct Stops<'a>(&'a std::sync::atomic::AtomicBool);
+    impl Objective for Stops<'_> {
+        fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
+            Luck { worth: |place| place }.measure(point, asked)
+        }
+
+        fn measure_again(&self, _: &[Value], _: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+            self.0.store(true, Ordering::Relaxed);
+            Err(NoValue::NotWanted)
+        }
+    }
+    let search = Search {
+        space: &space,
+        first: &space.at(&vec![0.5; space.parameters().len()]),
+        plan: Plan {
+            trials: 24,
+            folds: FOLDS,
+            workers: 2,
+            early_stop: false,
+            seed: 3,
+        },
+        objective: &Stops(&settling),
+        go_on: &|| !settling.load(Ordering::Relaxed),
+    };
+    let found = search.run(&mut |_| {});
+    assert_eq!((found.stopped_by, found.trials.len()), (StoppedBy::Cancelled, 24));
+    assert!(found.best().is_some() && found.trials.iter().all(|trial| trial.again.is_empty()));
 }
