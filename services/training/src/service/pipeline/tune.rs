@@ -120,7 +120,10 @@ fn spawn(
                     };
                     Told::Trial(TrialRecord::of(trial, &recipes, run.clone()), values)
                 }
-                Happening::OuterTrial(_, trial) if trial.state == TrialState::Running => return,
+                // What is measured again has ended before.
+                Happening::OuterTrial(_, trial) if trial.state == TrialState::Running || !trial.again.is_empty() => {
+                    return;
+                }
                 Happening::OuterTrial(fold, trial) => Told::OuterTrials {
                     fold,
                     ended: trial.number,

@@ -10,6 +10,10 @@ use super::gaussian_process::{GaussianProcess, Hyperparameters, Observations};
 use super::normal;
 use super::space::{Point, Space};
 
+mod prices;
+
+use prices::Prices;
+
 /// Points that are spread over the space before the model is asked, the given first one included.
 pub const FIRST_POINTS: usize = 6;
 
@@ -26,9 +30,6 @@ const LAST_STEP: f64 = 0.005;
 /// A point's gain is held against this power of what it costs. With 1 the search stays with a few large steps, which are soon done, and does not see
 /// what many small ones gain; with 0 it takes the time of the most expensive.
 const COST_WEIGHT: f64 = 0.5;
-
-/// With fewer trials whose cost is known nothing is said of the cost of others.
-const LEAST_PRICED: usize = 4;
 
 /// Values that lie so many spreads of the middle half below the median are taken as lying there: how bad a bad point is does not help to tell
 /// good ones apart.
@@ -131,36 +132,6 @@ impl Sampler<'_> {
             chosen.push(point);
         }
         chosen
-    }
-}
-
-/// What trials cost.
-struct Prices(Option<(GaussianProcess, Standard)>);
-
-impl Prices {
-    fn of(space: &Space, seen: &[Seen]) -> Self {
-        let (at, logs): (Vec<_>, Vec<f64>) = seen
-            .iter()
-            .filter_map(|seen| Some((space.coordinates(&seen.point), libm::log(seen.work?))))
-            .unzip();
-        if logs.len() < LEAST_PRICED {
-            return Self(None);
-        }
-        let standard = Standard::of(&logs);
-        let observations = Observations {
-            at,
-            noise: vec![0.0; logs.len()],
-            values: logs.iter().map(|log| standard.apply(*log)).collect(),
-        };
-        let start = Hyperparameters::of_priors(space.dimensions());
-        Self(GaussianProcess::fit(observations, &[start]).map(|process| (process, standard)))
-    }
-
-    /// The logarithm of what a point is expected to cost, but for a constant.
-    fn log_work(&self, space: &Space, point: &Point) -> f64 {
-        self.0.as_ref().map_or(0.0, |(process, standard)| {
-            process.predict(&space.coordinates(point)).0 * standard.deviation
-        })
     }
 }
 

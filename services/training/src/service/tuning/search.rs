@@ -279,7 +279,8 @@ impl Search<'_> {
         let mut best = candidates.first().copied();
         if stopped_by != StoppedBy::Cancelled && !candidates.is_empty() {
             match self.settle(&mut trials, &candidates, observer) {
-                Ok(settled) => best = settled,
+                // One that cannot be fitted on other folds is still the best that there is.
+                Ok(settled) => best = settled.or(best),
                 Err(Cancelled) => stopped_by = StoppedBy::Cancelled,
             }
         }

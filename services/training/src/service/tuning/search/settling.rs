@@ -2,8 +2,9 @@
 //!
 //! The largest of many means has been lucky with the folds that it was chosen by. On other folds all candidates have the same luck again.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use super::super::pruning;
 use super::super::sampler::{self, Seen};
@@ -27,12 +28,12 @@ impl Search<'_> {
         let measured = self.measured_again(trials, candidates)?;
         for (place, values) in candidates.iter().zip(measured.chunks(folds)) {
             let trial = &mut trials[*place];
-            // One that the new folds cannot be fitted with is no candidate.
+            trial.seconds += values.iter().map(|(_, seconds)| seconds).sum::<f64>();
+            // One that cannot be fitted on the new folds is no candidate.
             if let Some(values) = values.iter().map(|(value, _)| *value).collect() {
                 trial.again = values;
+                observer(trial);
             }
-            trial.seconds += values.iter().map(|(_, seconds)| seconds).sum::<f64>();
-            observer(trial);
         }
         let settled = candidates
             .iter()
@@ -59,7 +60,7 @@ impl Search<'_> {
                 let Some(place) = candidates.get(piece / folds) else {
                     return;
                 };
-                let begun = std::time::Instant::now();
+                let begun = Instant::now();
                 let value = match self
                     .objective
                     .measure_again(&trials[*place].point, piece % folds, self.go_on)
@@ -69,7 +70,7 @@ impl Search<'_> {
                     Err(NoValue::NotWanted) => return,
                 };
                 let outcome = (value, begun.elapsed().as_secs_f64());
-                measured.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[piece] = Some(outcome);
+                measured.lock().unwrap_or_else(PoisonError::into_inner)[piece] = Some(outcome);
             }
         };
         std::thread::scope(|scope| {
@@ -77,7 +78,7 @@ impl Search<'_> {
                 scope.spawn(work);
             }
         });
-        let measured = measured.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let measured = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
         measured.into_iter().collect::<Option<_>>().ok_or(Cancelled)
     }
 }

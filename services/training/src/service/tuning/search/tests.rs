@@ -90,6 +90,35 @@ impl Objective for Path<'_> {
     }
 }
 
+/// A plan of a search that uses up its trials.
+fn plan(trials: usize, workers: usize, seed: u64) -> Plan {
+    Plan {
+        trials,
+        folds: FOLDS,
+        workers,
+        early_stop: false,
+        seed,
+    }
+}
+
+/// Searches from the middle of the space.
+fn run(space: &Space, objective: &dyn Objective, plan: Plan, go_on: &(dyn Fn() -> bool + Sync)) -> Found {
+    let search = Search {
+        space,
+        first: &space.at(&vec![0.5; space.parameters().len()]),
+        plan,
+        objective,
+        go_on,
+    };
+    untimed(search.run(&mut |_| {}))
+}
+
+/// How long a trial took is the one thing that may differ.
+fn untimed(mut found: Found) -> Found {
+    found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
+    found
+}
+
 fn searched(workers: usize, trials: usize, early_stop: bool, go_on: &(dyn Fn() -> bool + Sync)) -> (Found, usize) {
     let space = fixture().space();
     let hill = Hill {
@@ -101,18 +130,13 @@ fn searched(workers: usize, trials: usize, early_stop: bool, go_on: &(dyn Fn() -
         space: &space,
         first: &first,
         plan: Plan {
-            trials,
-            folds: FOLDS,
-            workers,
             early_stop,
-            seed: 11,
+            ..plan(trials, workers, 11)
         },
         objective: &hill,
         go_on,
     };
-    let mut found = search.run(&mut |_| {});
-    // How long a trial took is the one thing that may differ.
-    found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
+    let found = untimed(search.run(&mut |_| {}));
     (found, hill.asked.load(Ordering::Relaxed))
 }
 
@@ -137,22 +161,7 @@ fn trials_pass_through_a_parameter_and_take_the_value_that_is_best_on_all_folds_
             space: &space,
             asked: AtomicUsize::new(0),
         });
-        let search = Search {
-            space: &space,
-            first: &space.at(&vec![0.5; space.parameters().len()]),
-            plan: Plan {
-                trials: 16,
-                folds: FOLDS,
-                workers,
-                early_stop: false,
-                seed: 11,
-            },
-            objective: &path,
-            go_on: &|| true,
-        };
-        let mut found = search.run(&mut |_| {});
-        found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
-        found
+        run(&space, &path, plan(16, workers, 11), &|| true)
     };
     let one = searched(1);
     for trial in one.trials.iter().filter(|trial| trial.state == TrialState::Complete) {
@@ -251,13 +260,7 @@ fn every_change_of_a_trial_is_told_in_order() {
     let search = Search {
         space: &space,
         first: &first,
-        plan: Plan {
-            trials: 12,
-            folds: FOLDS,
-            workers: 3,
-            early_stop: false,
-            seed: 2,
-        },
+        plan: plan(12, 3, 2),
         objective: &hill,
         go_on: &|| true,
     };
@@ -297,20 +300,7 @@ fn a_panic_of_one_worker_is_no_wait_without_end_for_the_others() {
         }
     }
     let space = fixture().space();
-    let search = Search {
-        space: &space,
-        first: &space.at(&vec![0.5; space.parameters().len()]),
-        plan: Plan {
-            trials: 4,
-            folds: FOLDS,
-            workers: 3,
-            early_stop: false,
-            seed: 2,
-        },
-        objective: &Panics,
-        go_on: &|| true,
-    };
-    search.run(&mut |_| {});
+    run(&space, &Panics, plan(4, 3, 2), &|| true);
 }
 
 /// Trials that are equal but for luck: on the folds of the search the luckier ones are better, on others the one with the largest `worth` is.
@@ -341,24 +331,7 @@ fn place(point: &[Value]) -> f64 {
 #[test]
 fn what_the_folds_cannot_tell_apart_is_decided_by_folds_drawn_anew() {
     let space = fixture().space();
-    let found = |worth, workers| {
-        let search = Search {
-            space: &space,
-            first: &space.at(&vec![0.5; space.parameters().len()]),
-            plan: Plan {
-                trials: 24,
-                folds: FOLDS,
-                workers,
-                early_stop: false,
-                seed: 3,
-            },
-            objective: &Luck { worth },
-            go_on: &|| true,
-        };
-        let mut found = search.run(&mut |_| {});
-        found.trials.iter_mut().for_each(|trial| trial.seconds = 0.0);
-        found
-    };
+    let found = |worth, workers| run(&space, &Luck { worth }, plan(24, workers, 3), &|| true);
     // Much more than the luck: the choice follows it, whichever way it points.
     for worth in [|place| place, |place: f64| -place] {
         let one = found(worth, 1);
@@ -389,20 +362,36 @@ fn a_search_that_is_stopped_while_it_settles_says_so_and_has_the_best_so_far() {
             Err(NoValue::NotWanted)
         }
     }
+    let found = run(&space, &Stops(&settling), plan(24, 2, 3), &|| {
+        !settling.load(Ordering::Relaxed)
+    });
+    assert_eq!((found.stopped_by, found.trials.len()), (StoppedBy::Cancelled, 24));
+    assert!(found.best().is_some() && found.trials.iter().all(|trial| trial.again.is_empty()));
+}
+
+#[test]
+fn where_no_candidate_can_be_fitted_on_other_folds_the_best_so_far_is_taken() {
+    struct Unfit;
+    impl Objective for Unfit {
+        fn measure(&self, point: &[Value], asked: Asked<'_>) -> Result<Measured, NoValue> {
+            Luck { worth: |place| place }.measure(point, asked)
+        }
+
+        fn measure_again(&self, _: &[Value], _: usize, _: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
+            Err(NoValue::Unfit("one class only".to_owned()))
+        }
+    }
+    let space = fixture().space();
     let search = Search {
         space: &space,
         first: &space.at(&vec![0.5; space.parameters().len()]),
-        plan: Plan {
-            trials: 24,
-            folds: FOLDS,
-            workers: 2,
-            early_stop: false,
-            seed: 3,
-        },
-        objective: &Stops(&settling),
-        go_on: &|| !settling.load(Ordering::Relaxed),
+        plan: plan(24, 2, 3),
+        objective: &Unfit,
+        go_on: &|| true,
     };
-    let found = search.run(&mut |_| {});
-    assert_eq!((found.stopped_by, found.trials.len()), (StoppedBy::Cancelled, 24));
-    assert!(found.best().is_some() && found.trials.iter().all(|trial| trial.again.is_empty()));
+    let mut ends = 0;
+    let found = search.run(&mut |trial| ends += usize::from(trial.state != TrialState::Running));
+    assert_eq!(ends, found.trials.len(), "each end is told once");
+    assert_eq!(found.stopped_by, StoppedBy::Trials);
+    assert!(found.best().is_some_and(|best| best.again.is_empty()));
 }
