@@ -23,7 +23,7 @@ const DRAW_ANEW: u64 = 5;
 const OUTER_DRAW: u64 = 4;
 
 /// Into so many intervals the search cuts a column at most. Where to split a node is sought among all of them, which takes half of a fit's time with
-/// 256; which parameters are good shows with fewer. What decides in the end is measured with as many as the recipe says.
+/// 256; which parameters are good shows with fewer.
 const SEARCH_BINS: usize = 64;
 
 /// What is measured on a fold.
@@ -125,8 +125,9 @@ impl<'a> CrossValidation<'a> {
 }
 
 impl CrossValidated<'_> {
-    /// The recipe with columns cut as the search cuts them, unless that is among what it looks for.
-    fn coarse(&self, mut recipe: Recipe) -> Recipe {
+    /// The recipe at a point, with columns cut as the search cuts them, unless that is among what it looks for.
+    fn tried(&self, point: &[Value]) -> Result<Recipe, NoValue> {
+        let mut recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
         let parameters = self.recipes.space().parameters();
         if parameters.iter().all(|parameter| !parameter.name.ends_with("max_bin")) {
             for estimator in &mut recipe.estimators {
@@ -137,7 +138,7 @@ impl CrossValidated<'_> {
                 }
             }
         }
-        recipe
+        Ok(recipe)
     }
 
     fn of_recipe(&self, recipe: &Recipe, fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, TrainError> {
@@ -223,7 +224,7 @@ impl Objective for CrossValidated<'_> {
             floor,
             wanted,
         } = asked;
-        let recipe = self.coarse(self.recipes.recipe(point).map_err(NoValue::Unfit)?);
+        let recipe = self.tried(point)?;
         let measured = match self.recipes.space().passed() {
             Some((place, from, to)) => {
                 let counts = match point.get(place) {
@@ -249,7 +250,7 @@ impl Objective for CrossValidated<'_> {
     }
 
     fn measure_again(&self, point: &[Value], fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, NoValue> {
-        let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
+        let recipe = self.tried(point)?;
         self.of_recipe(&recipe, self.how.folds + fold, wanted).map_err(no_value)
     }
 }
@@ -303,7 +304,7 @@ mod tests {
         };
         let folds = how.prepare(rows, &recipes).unwrap();
         let worth = |point: &[Value]| {
-            let recipe = folds.coarse(recipes.recipe(point).unwrap());
+            let recipe = folds.tried(point).unwrap();
             folds.of_recipe(&recipe, 1, &|| true).unwrap()
         };
         let measured = |point: &[Value], upto, floor| {

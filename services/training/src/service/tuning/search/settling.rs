@@ -11,7 +11,7 @@ use super::super::sampler::{self, Seen};
 use super::{NoValue, Search, Space, Trial, TrialState, best_of, known};
 
 /// The most candidates.
-const CANDIDATES: usize = 6;
+const CANDIDATES: usize = 5;
 
 /// Nobody waits for the end any more.
 pub(super) struct Cancelled;
