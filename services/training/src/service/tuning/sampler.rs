@@ -1,5 +1,5 @@
 //! Which points are tried next: a Gaussian process over what was seen, and the points of largest expected improvement for what they cost, a few
-//! at once. Where it is known what trials cost, a second process says what others will.
+//! at once. Where it is known what trials cost, a second process says what others will; and points near the first one are believed in more than others.
 //!
 //! The next points are a function of the space, the seed and what was seen: nothing else is remembered, so that the same history always goes on in
 //! the same way.
