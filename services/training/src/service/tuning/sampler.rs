@@ -1,5 +1,5 @@
 //! Which points are tried next: a Gaussian process over what was seen, and the points of largest expected improvement for what they cost, a few
-//! at once. Where it is known what trials cost, a second process says what others will; and points near the first one are believed in more than others.
+//! at once. Where it is known what trials cost, a second process says what others will. Points near the first one are believed in more than others.
 //!
 //! The next points are a function of the space, the seed and what was seen: nothing else is remembered, so that the same history always goes on in
 //! the same way.
@@ -115,15 +115,16 @@ impl Sampler<'_> {
             .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
             .fold(f64::NEG_INFINITY, f64::max);
         let prices = Prices::of(space, seen);
-        let belief = Belief::around(self.first, space, seen.len());
+        let belief = Belief::around(space.coordinates(self.first), seen.len());
         while chosen.len() < count {
             let worth = |point: &Point| {
                 if known.contains(point) {
                     return f64::NEG_INFINITY;
                 }
-                let (mean, deviation) = process.predict(&space.coordinates(point));
-                log_expected_improvement(mean, deviation, mark) + belief.log_weight(space, point)
-                    - COST_WEIGHT * prices.log_work(space, point)
+                let at = space.coordinates(point);
+                let (mean, deviation) = process.predict(&at);
+                log_expected_improvement(mean, deviation, mark) + belief.log_weight(&at)
+                    - COST_WEIGHT * prices.log_work(&at)
             };
             let Some(point) = best_found(space, &worth, &best, random) else {
                 return chosen;
@@ -393,7 +394,8 @@ mod tests {
         let space = fixture().space();
         let first = middle(&space);
         let mut tried: Vec<Point> = Vec::new();
-        while tried.len() < 18 {
+        // After so many trials the belief in the first point weighs little.
+        while tried.len() < 42 {
             let seen = seen_of(&space, &tried);
             tried.extend(sampler(&space, &first, 3).next_points(&seen, tried.len(), 4));
         }
@@ -407,13 +409,13 @@ mod tests {
             let next = sampler(&space, &first, 3).next_points(seen, tried.len(), 4);
             next.iter().map(place).sum::<f64>() / next.len() as f64
         };
-        // A hundred thousand times as much at the one end of a range as at the other: it has to outweigh the belief in the middle as well.
+        // A thousand times as much at the one end of a range as at the other, as with small steps.
         let mut seen = seen_of(&space, &tried);
         let free = mean_place(&seen);
         seen.iter_mut()
-            .for_each(|seen| seen.work = Some((-12.0 * place(&seen.point)).exp()));
+            .for_each(|seen| seen.work = Some((-7.0 * place(&seen.point)).exp()));
         let priced = mean_place(&seen);
-        assert!(priced > free + 0.02, "{priced} and {free}");
+        assert!(priced > free + 0.05, "{priced} and {free}");
         // Equal costs are none.
         seen.iter_mut().for_each(|seen| seen.work = Some(3.0));
         assert!((mean_place(&seen) - free).abs() < 1e-3);

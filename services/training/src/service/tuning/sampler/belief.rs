@@ -4,8 +4,6 @@
 //! folds' noise: what it finds there is luck more often than not. The belief is a normal density around the first point, and its weight sinks with
 //! what has been measured (Hvarfner et al., "πBO: Augmenting acquisition functions with user beliefs for Bayesian optimization", 2022).
 
-use super::super::space::{Point, Space};
-
 /// The belief's standard deviation in each parameter, as a share of its range.
 const SPREAD: f64 = 0.25;
 
@@ -19,19 +17,18 @@ pub(super) struct Belief {
 }
 
 impl Belief {
-    /// The belief in the neighbourhood of `first`, after so many trials.
+    /// The belief in the neighbourhood of the coordinates `first`, after so many trials.
     #[expect(clippy::cast_precision_loss, reason = "a thousand trials at most")]
-    pub(super) fn around(first: &Point, space: &Space, trials: usize) -> Self {
+    pub(super) fn around(first: Vec<f64>, trials: usize) -> Self {
         Self {
-            first: space.coordinates(first),
+            first,
             weight: TRIALS / trials.max(1) as f64,
         }
     }
 
-    /// The logarithm of what a point's gain is multiplied by: 0 at the first point, less the farther away.
-    pub(super) fn log_weight(&self, space: &Space, point: &Point) -> f64 {
-        let coordinates = space.coordinates(point);
-        let distances = self.first.iter().zip(&coordinates);
+    /// The logarithm of what the gain at these coordinates is multiplied by: 0 at the first point, less the farther away.
+    pub(super) fn log_weight(&self, at: &[f64]) -> f64 {
+        let distances = self.first.iter().zip(at);
         let square: f64 = distances.map(|(one, other)| (one - other) * (one - other)).sum();
         -self.weight * square / (2.0 * SPREAD * SPREAD)
     }
@@ -39,16 +36,12 @@ impl Belief {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixtures::fixture;
     use super::*;
 
     #[test]
     fn it_sinks_with_the_distance_and_with_what_was_measured() {
-        let space = fixture().space();
-        let all_at = |place: f64| space.at(&vec![place; space.parameters().len()]);
-        let first = all_at(0.5);
-        let belief = |trials| Belief::around(&first, &space, trials);
-        let weight = |trials, place| belief(trials).log_weight(&space, &all_at(place));
+        let all_at = |place: f64| vec![place; 4];
+        let weight = |trials, place| Belief::around(all_at(0.5), trials).log_weight(&all_at(place));
         assert_eq!(weight(10, 0.5), 0.0);
         assert!(weight(10, 0.9) < weight(10, 0.6) && weight(10, 0.6) < 0.0);
         assert!((weight(20, 0.9) * 2.0 - weight(10, 0.9)).abs() < 1e-12);

@@ -1,7 +1,7 @@
 //! What trials cost: a process over the logarithms of what is known, that says what others will.
 
 use super::super::gaussian_process::{GaussianProcess, Hyperparameters, Observations};
-use super::super::space::{Point, Space};
+use super::super::space::Space;
 use super::{Seen, Standard};
 
 /// With fewer trials whose cost is known nothing is said of the cost of others.
@@ -29,10 +29,10 @@ impl Prices {
         Self(GaussianProcess::fit(observations, &[start]).map(|process| (process, standard)))
     }
 
-    /// The logarithm of what a point is expected to cost, but for a constant.
-    pub(super) fn log_work(&self, space: &Space, point: &Point) -> f64 {
-        self.0.as_ref().map_or(0.0, |(process, standard)| {
-            process.predict(&space.coordinates(point)).0 * standard.deviation
-        })
+    /// The logarithm of what the point at these coordinates is expected to cost, but for a constant.
+    pub(super) fn log_work(&self, at: &[f64]) -> f64 {
+        self.0
+            .as_ref()
+            .map_or(0.0, |(process, standard)| process.predict(at).0 * standard.deviation)
     }
 }
