@@ -110,7 +110,7 @@ impl Sampler<'_> {
             .map(|seen| space.places(&seen.point))
             .collect();
         // What is to be improved on is the process' own idea of the best point seen: a lucky value is no mark to beat.
-        let mark = seen
+        let mut mark = seen
             .iter()
             .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
             .fold(f64::NEG_INFINITY, f64::max);
@@ -130,7 +130,10 @@ impl Sampler<'_> {
                 return chosen;
             };
             known.push(point.clone());
-            match process.believing(space.coordinates(&point)) {
+            let at = space.coordinates(&point);
+            // The next point has to promise more than this one: otherwise it would be chosen right beside it.
+            mark = mark.max(process.predict(&at).0);
+            match process.believing(at) {
                 Some(next) => process = next,
                 None => return chosen,
             }
@@ -370,6 +373,25 @@ mod tests {
         let points = next(7);
         for (place, point) in points.iter().enumerate() {
             assert!(!begun.contains(point) && !points[..place].contains(point), "{point:?}");
+        }
+    }
+
+    #[test]
+    fn the_points_of_a_round_are_not_next_to_each_other() {
+        let space = fixture().space();
+        let first = middle(&space);
+        let mut tried = sampler(&space, &first, 3).next_points(&[], 0, 2 * FIRST_POINTS);
+        let seen = seen_of(&space, &tried);
+        let round = sampler(&space, &first, 3).next_points(&seen, tried.len(), 4);
+        tried.extend(round.iter().cloned());
+        let distance = |one: &Point, other: &Point| {
+            let pairs = space.coordinates(one).into_iter().zip(space.coordinates(other));
+            pairs.map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()
+        };
+        for (place, point) in round.iter().enumerate() {
+            for other in &round[..place] {
+                assert!(distance(point, other) > 0.1, "{point:?} and {other:?}");
+            }
         }
     }
 
