@@ -7,11 +7,12 @@ use holdfast_domain::{Schema, split};
 use holdfast_model::metrics::roc_auc;
 use serde::{Deserialize, Serialize};
 
+use super::coarseness::Coarseness;
 use super::recipes::RecipeSpace;
 use super::search::{Asked, Measured, NoValue, Objective};
 use super::space::Value;
 use super::stages::{self, Patience};
-use crate::service::recipe::{EstimatorParams, Recipe};
+use crate::service::recipe::Recipe;
 use crate::service::trainer::{Conditions, Folds, HeldOutMargins, StageWatch, Stages, TrainError, TrainingRows};
 
 /// The seed of the draw of folds is the run's, moved. It is another than that of the calibration's folds: the folds that parameters were chosen by
@@ -21,10 +22,6 @@ const FOLD_DRAW: u64 = 3;
 const DRAW_ANEW: u64 = 5;
 /// The same for the outer folds of a nested cross-validation.
 const OUTER_DRAW: u64 = 4;
-
-/// Into so many intervals the search cuts a column at most. Where to split a node is sought among all of them, which takes half of a fit's time with
-/// 256; which parameters are good shows with fewer.
-const SEARCH_BINS: usize = 64;
 
 /// What is measured on a fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +68,7 @@ pub struct CrossValidated<'a> {
     folds: Folds,
     labels: Vec<Vec<bool>>,
     recipes: &'a RecipeSpace,
+    coarseness: Coarseness,
 }
 
 impl<'a> CrossValidation<'a> {
@@ -99,6 +97,7 @@ impl<'a> CrossValidation<'a> {
             folds: Folds::prepare(rows, splits, &start, self.seed, self.schema)?,
             labels: held_out.collect(),
             recipes,
+            coarseness: Coarseness::of(recipes),
         })
     }
 
@@ -125,20 +124,10 @@ impl<'a> CrossValidation<'a> {
 }
 
 impl CrossValidated<'_> {
-    /// The recipe at a point, with columns cut as the search cuts them, unless that is among what it looks for.
+    /// The recipe that is fitted at a point.
     fn tried(&self, point: &[Value]) -> Result<Recipe, NoValue> {
-        let mut recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
-        let parameters = self.recipes.space().parameters();
-        if parameters.iter().all(|parameter| !parameter.name.ends_with("max_bin")) {
-            for estimator in &mut recipe.estimators {
-                match estimator {
-                    EstimatorParams::BoostedTrees(trees) => trees.max_bin = trees.max_bin.min(SEARCH_BINS),
-                    EstimatorParams::RandomForest(trees) => trees.max_bin = trees.max_bin.min(SEARCH_BINS),
-                    EstimatorParams::LogisticRegression(_) => {}
-                }
-            }
-        }
-        Ok(recipe)
+        let recipe = self.recipes.recipe(point).map_err(NoValue::Unfit)?;
+        Ok(self.coarseness.recipe(recipe))
     }
 
     fn of_recipe(&self, recipe: &Recipe, fold: usize, wanted: &(dyn Fn() -> bool + Sync)) -> Result<f64, TrainError> {
@@ -235,6 +224,7 @@ impl Objective for CrossValidated<'_> {
                 let counts: Vec<usize> = counts
                     .into_iter()
                     .filter_map(|count| usize::try_from(count).ok())
+                    .map(|count| self.coarseness.trees(count))
                     .take(upto.unwrap_or(usize::MAX))
                     .collect();
                 let last = counts.last().copied().unwrap_or_default();
@@ -270,11 +260,14 @@ mod tests {
 
     use super::*;
     use crate::service::params::Presets;
+    use crate::service::recipe::EstimatorParams;
     use crate::service::tuning::SearchSpaces;
 
-    fn recipes(preset: &str, trees: usize) -> RecipeSpace {
-        let text = "{eta: {kind: real, from: 0.05, to: 0.5, scale: log}, trees: {kind: integer, from: 4, to: 12, scale: linear}}";
-        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(text).unwrap())].into();
+    fn recipes(preset: &str, trees: usize, (from, to): (u32, u32)) -> RecipeSpace {
+        let text = format!(
+            "{{eta: {{kind: real, from: 0.05, to: 0.5, scale: log}}, trees: {{kind: integer, from: {from}, to: {to}, scale: linear}}}}"
+        );
+        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(&text).unwrap())].into();
         let mut recipe = Presets::load(None).unwrap().get(preset).unwrap().recipe.clone();
         for estimator in &mut recipe.estimators {
             if let EstimatorParams::BoostedTrees(params) = estimator {
@@ -284,8 +277,20 @@ mod tests {
         SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
     }
 
+    /// More trees than the range has: the set's own parameters are tried as they are.
     #[test]
     fn what_a_trial_passes_through_is_worth_what_its_recipe_is() {
+        passes_through_what_its_recipes_are_worth(&recipes("fast", 20, (4, 12)));
+    }
+
+    #[test]
+    fn it_is_with_longer_steps_as_well() {
+        let recipes = recipes("fast", 200, (60, 180));
+        assert_eq!(Coarseness::of(&recipes).trees(180), 60);
+        passes_through_what_its_recipes_are_worth(&recipes);
+    }
+
+    fn passes_through_what_its_recipes_are_worth(recipes: &RecipeSpace) {
         let customers = holdfast_simulator::customers(600, 4);
         let features: Vec<FeatureVector> = customers.iter().map(|customer| customer.features).collect();
         let labels: Vec<bool> = customers.iter().map(|customer| customer.label == Some(true)).collect();
@@ -293,8 +298,6 @@ mod tests {
             features: &features,
             labels: &labels,
         };
-        // More trees than the range has: the set's own parameters are tried as they are.
-        let recipes = recipes("fast", 20);
         let how = CrossValidation {
             folds: 3,
             seed: 5,
@@ -302,7 +305,7 @@ mod tests {
             objective: TuningObjective::RocAucFullAndRequired,
             schema: Schema::embedded(),
         };
-        let folds = how.prepare(rows, &recipes).unwrap();
+        let folds = how.prepare(rows, recipes).unwrap();
         let worth = |point: &[Value]| {
             let recipe = folds.tried(point).unwrap();
             folds.of_recipe(&recipe, 1, &|| true).unwrap()
@@ -345,6 +348,6 @@ mod tests {
 
     #[test]
     fn a_set_of_several_members_searches_the_number_of_trees_like_any_other_parameter() {
-        assert_eq!(recipes("best", 20).space().passed(), None);
+        assert_eq!(recipes("best", 20, (4, 12)).space().passed(), None);
     }
 }

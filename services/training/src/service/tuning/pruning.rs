@@ -19,9 +19,9 @@ const SURELY: f64 = 2.0;
 /// A search ends when it has gained less than so many standard errors ...
 const LEAST_GAIN: f64 = 1.0;
 /// ... in the last so many trials ...
-pub const PATIENCE: usize = 12;
+pub const PATIENCE: usize = 20;
 /// ... and not before so many: single steps are within the noise, and several of them may add up to more.
-pub const LEAST_SEARCH: usize = 24;
+pub const LEAST_SEARCH: usize = 40;
 
 /// Values of a trial, one a fold.
 pub type FoldValues = [f64];

@@ -99,6 +99,11 @@ impl RecipeSpace {
         &self.space
     }
 
+    /// The recipe that the search begins with.
+    pub fn own(&self) -> &Recipe {
+        &self.recipe
+    }
+
     /// Where the recipe stands that the search begins with. A parameter that has a value outside of its kind (null, or a choice that is not among
     /// those to be tried) stands in the middle of its range; the recipe is tried as it is nonetheless.
     pub fn first(&self) -> &Point {
@@ -159,7 +164,7 @@ impl RecipeSpace {
 }
 
 /// A parameter's name without its estimator's place.
-fn bare(name: &str) -> &str {
+pub(super) fn bare(name: &str) -> &str {
     name.split_once('.').map_or(name, |(_, bare)| bare)
 }
 

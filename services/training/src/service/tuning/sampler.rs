@@ -29,9 +29,8 @@ const CLIMBED: usize = 5;
 const FIRST_STEP: f64 = 0.1;
 const LAST_STEP: f64 = 0.005;
 
-/// A point's gain is held against this power of what it costs. With 1 the search stays with a few large steps, which are soon done, and does not see
-/// what many small ones gain; with 0 it takes the time of the most expensive.
-const COST_WEIGHT: f64 = 0.5;
+/// A point's gain is held against this power of what it costs: the gain for the time. With 0 a search takes the time of the most expensive.
+const COST_WEIGHT: f64 = 1.0;
 
 /// Values that lie so many spreads of the middle half below the median are taken as lying there: how bad a bad point is does not help to tell
 /// good ones apart.
