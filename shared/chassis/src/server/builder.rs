@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tonic::body::Body;
@@ -16,6 +17,7 @@ use tower::Service;
 
 use super::admin::Admin;
 use super::descriptors::{Reflection, methods};
+use super::gathered::Gathered;
 use super::grpc::Grpc;
 use super::grpc_metrics::GrpcMeter;
 use super::layers::{RequestLayers, Shared};
@@ -209,6 +211,7 @@ impl BoundServer {
             health::follow(self.reporter, self.services, readiness, shutdown.clone()),
         );
         let incoming = TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+        let incoming = incoming.map(|accepted| accepted.map(Gathered::new));
         let stopping = shutdown.stopping();
         let server = Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))

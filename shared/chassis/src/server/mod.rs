@@ -5,6 +5,7 @@
 mod admin;
 mod builder;
 mod descriptors;
+mod gathered;
 mod grpc;
 mod grpc_metrics;
 mod head_timer;
