@@ -70,60 +70,46 @@ impl Coarseness {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::SearchSpaces;
+    use super::super::fixtures::recipes;
     use super::*;
-    use crate::service::params::Presets;
 
-    /// Recipes around the preset `fast` with so many trees.
-    fn recipes(trees: usize, ranges: &str) -> RecipeSpace {
-        let mut recipe = Presets::load(None).unwrap().get("fast").unwrap().recipe.clone();
-        for estimator in &mut recipe.estimators {
-            if let EstimatorParams::BoostedTrees(params) = estimator {
-                params.trees = trees;
-            }
-        }
-        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(ranges).unwrap())].into();
-        SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
-    }
-
-    fn fitted(recipes: &RecipeSpace) -> BoostedTreesParams {
-        let recipe = Coarseness::of(recipes).recipe(recipes.own().clone());
-        match &recipe.estimators[..] {
+    /// What is fitted in the place of the only member of a recipe.
+    fn fitted(recipes: &RecipeSpace, recipe: Recipe) -> BoostedTreesParams {
+        match &Coarseness::of(recipes).recipe(recipe).estimators[..] {
             [EstimatorParams::BoostedTrees(params)] => params.clone(),
             others => panic!("{others:?}"),
         }
+    }
+
+    fn own_fitted(trees: usize, ranges: &str) -> BoostedTreesParams {
+        let recipes = recipes("fast", trees, ranges);
+        fitted(&recipes, recipes.own().clone())
     }
 
     const ETA: &str = "{eta: {kind: real, from: 0.05, to: 0.5, scale: log}}";
 
     #[test]
     fn steps_are_longer_and_trees_fewer_and_no_step_is_longer_than_one() {
-        let params = fitted(&recipes(130, ETA));
+        let params = own_fitted(130, ETA);
         assert_eq!((params.trees, params.max_bin), (43, 64));
         assert!((params.eta - 0.75).abs() < 1e-12, "{}", params.eta);
-        let searched = "{eta: {kind: real, from: 0.4, to: 0.5, scale: log}}";
-        let steps = recipes(130, searched);
-        let long = Coarseness::of(&steps).recipe(steps.recipe(&steps.space().at(&[0.5])).unwrap());
-        let [EstimatorParams::BoostedTrees(params)] = &long.estimators[..] else {
-            panic!("{long:?}");
-        };
-        assert_eq!(params.eta, 1.0);
+        let recipes = recipes("fast", 130, "{eta: {kind: real, from: 0.4, to: 0.5, scale: log}}");
+        let long = recipes.recipe(&recipes.space().at(&[0.5])).unwrap();
+        assert_eq!(fitted(&recipes, long).eta, 1.0);
     }
 
     #[test]
     fn few_trees_stay_as_they_are_whether_the_set_has_them_or_the_range() {
-        let own = fitted(&recipes(59, ETA));
+        let own = own_fitted(59, ETA);
         assert_eq!((own.trees, own.eta), (59, 0.25));
         let range = "{trees: {kind: integer, from: 30, to: 300, scale: linear}}";
-        assert_eq!(fitted(&recipes(130, range)).trees, 130);
-        assert_eq!(fitted(&recipes(130, &range.replace("30,", "60,"))).trees, 43);
+        assert_eq!(own_fitted(130, range).trees, 130);
+        assert_eq!(own_fitted(130, &range.replace("30,", "60,")).trees, 43);
     }
 
     #[test]
     fn what_is_searched_is_not_cut() {
         let bins = "{max_bin: {kind: integer, from: 32, to: 512, scale: log}}";
-        assert_eq!(fitted(&recipes(130, bins)).max_bin, 256);
+        assert_eq!(own_fitted(130, bins).max_bin, 256);
     }
 }

@@ -1,4 +1,5 @@
-//! Reads the fixture that Optuna and scikit-learn wrote; see `tests/fixtures/tuning/README.md` at the root of the workspace.
+//! What tests of the search begin with: the fixture that Optuna and scikit-learn wrote (see `tests/fixtures/tuning/README.md` at the root of the
+//! workspace), and recipes to search among.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +7,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::space::{Point, Range, Space};
+use super::{RecipeSpace, SearchSpaces};
+use crate::service::params::Presets;
+use crate::service::recipe::EstimatorParams;
 
 const TUNING: &str = include_str!("../../../../../tests/fixtures/tuning/tuning.json");
 
@@ -51,4 +55,16 @@ impl Importance {
         let point = |named| space.point_of(named).into_iter().map(Option::unwrap).collect();
         self.points.iter().map(point).collect()
     }
+}
+
+/// The recipes around a preset whose members have so many trees, with these ranges of boosted trees, written as in `config/params.yaml`.
+pub(super) fn recipes(preset: &str, trees: usize, ranges: &str) -> RecipeSpace {
+    let mut recipe = Presets::load(None).unwrap().get(preset).unwrap().recipe.clone();
+    for estimator in &mut recipe.estimators {
+        if let EstimatorParams::BoostedTrees(params) = estimator {
+            params.trees = trees;
+        }
+    }
+    let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(ranges).unwrap())].into();
+    SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
 }

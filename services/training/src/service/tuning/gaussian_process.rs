@@ -153,6 +153,12 @@ impl GaussianProcess {
         (mean, variance.max(1e-12).sqrt())
     }
 
+    /// The largest mean at a place that was observed, or is believed to have been.
+    pub(super) fn largest_mean(&self) -> f64 {
+        let means = self.observations.at.iter().map(|at| self.predict(at).0);
+        means.fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// The process as if the function had been seen at `at` and was what the process expects there. This takes away the wish to look there again
     /// before the true value is known (the "kriging believer" of Ginsbourger, Le Riche & Carraro, 2010). It is believed without noise: a second look at
     /// nearly the same place would be worth something, but less than a look elsewhere.

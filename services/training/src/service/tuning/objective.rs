@@ -254,27 +254,16 @@ fn no_value(error: TrainError) -> NoValue {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use holdfast_domain::FeatureVector;
 
+    use super::super::fixtures;
     use super::*;
-    use crate::service::params::Presets;
-    use crate::service::recipe::EstimatorParams;
-    use crate::service::tuning::SearchSpaces;
 
     fn recipes(preset: &str, trees: usize, (from, to): (u32, u32)) -> RecipeSpace {
-        let text = format!(
+        let ranges = format!(
             "{{eta: {{kind: real, from: 0.05, to: 0.5, scale: log}}, trees: {{kind: integer, from: {from}, to: {to}, scale: linear}}}}"
         );
-        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(&text).unwrap())].into();
-        let mut recipe = Presets::load(None).unwrap().get(preset).unwrap().recipe.clone();
-        for estimator in &mut recipe.estimators {
-            if let EstimatorParams::BoostedTrees(params) = estimator {
-                params.trees = trees;
-            }
-        }
-        SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
+        fixtures::recipes(preset, trees, &ranges)
     }
 
     /// More trees than the range has: the set's own parameters are tried as they are.

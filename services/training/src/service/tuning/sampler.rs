@@ -110,14 +110,12 @@ impl Sampler<'_> {
             .take(BEST_POINTS)
             .map(|seen| space.places(&seen.point))
             .collect();
-        // What is to be improved on is the process' own idea of the best point seen: a lucky value is no mark to beat.
-        let mut mark = seen
-            .iter()
-            .map(|seen| process.predict(&space.coordinates(&seen.point)).0)
-            .fold(f64::NEG_INFINITY, f64::max);
         let prices = Prices::of(space, seen);
         let belief = Belief::around(space.coordinates(self.first), seen.len());
         while chosen.len() < count {
+            // What is to be improved on is the process' own idea of the best point, those chosen so far among them: a lucky value is no mark to beat,
+            // and a point that promises no more than the one before would be chosen right beside it.
+            let mark = process.largest_mean();
             let worth = |point: &Point| {
                 if known.contains(point) {
                     return f64::NEG_INFINITY;
@@ -131,10 +129,7 @@ impl Sampler<'_> {
                 return chosen;
             };
             known.push(point.clone());
-            let at = space.coordinates(&point);
-            // The next point has to promise more than this one: otherwise it would be chosen right beside it.
-            mark = mark.max(process.predict(&at).0);
-            match process.believing(at) {
+            match process.believing(space.coordinates(&point)) {
                 Some(next) => process = next,
                 None => return chosen,
             }
@@ -365,10 +360,9 @@ mod tests {
     fn the_points_of_a_round_are_not_next_to_each_other() {
         let space = fixture().space();
         let first = middle(&space);
-        let mut tried = sampler(&space, &first, 3).next_points(&[], 0, 2 * FIRST_POINTS);
+        let tried = sampler(&space, &first, 3).next_points(&[], 0, 2 * FIRST_POINTS);
         let seen = seen_of(&space, &tried);
         let round = sampler(&space, &first, 3).next_points(&seen, tried.len(), 4);
-        tried.extend(round.iter().cloned());
         let distance = |one: &Point, other: &Point| {
             let pairs = space.coordinates(one).into_iter().zip(space.coordinates(other));
             pairs.map(|(one, other)| (one - other).powi(2)).sum::<f64>().sqrt()

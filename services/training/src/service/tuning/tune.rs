@@ -207,22 +207,12 @@ fn importance_of(recipes: &RecipeSpace, found: &Found) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
+    use super::super::fixtures;
     use super::*;
-    use crate::service::params::Presets;
-    use crate::service::recipe::EstimatorParams;
-    use crate::service::tuning::SearchSpaces;
 
     fn recipes() -> RecipeSpace {
-        let text = "{eta: {kind: real, from: 0.05, to: 0.5, scale: log}, max_depth: {kind: integer, from: 2, to: 4, scale: linear}}";
-        let ranges: BTreeMap<_, _> = [("boosted_trees".to_owned(), serde_saphyr::from_str(text).unwrap())].into();
-        let mut recipe = Presets::load(None).unwrap().get("fast").unwrap().recipe.clone();
-        let Some(EstimatorParams::BoostedTrees(trees)) = recipe.estimators.first_mut() else {
-            panic!("`fast` has boosted trees");
-        };
-        trees.trees = 8;
-        SearchSpaces::new(ranges).unwrap().around(&recipe).unwrap()
+        let ranges = "{eta: {kind: real, from: 0.05, to: 0.5, scale: log}, max_depth: {kind: integer, from: 2, to: 4, scale: linear}}";
+        fixtures::recipes("fast", 8, ranges)
     }
 
     fn tuned(
