@@ -10,25 +10,28 @@
 //! dotted path and the nearest known name. All violations are reported at once. Sources are injected ([`SettingsSources`]); only
 //! [`SettingsSources::from_process`] looks at the process.
 
-mod common;
+mod client;
+mod database;
 mod environment;
+mod every_service;
 mod example;
 mod layers;
 mod load;
 mod server;
 mod suggest;
+mod telemetry;
 mod violation;
 
-pub use common::{
-    ClientSettings, Common, DatabaseKind, DatabaseSettings, EjectionSettings, LogFormat, Peers, RetrySettings,
-    TelemetrySettings,
-};
+pub use client::{ClientSettings, EjectionSettings, RetrySettings};
+pub use database::{DatabaseKind, DatabaseSettings};
 pub use environment::SettingsSources;
+pub use every_service::{Common, Peers};
 pub use example::example_file;
 pub use holdfast_storage::Secret;
 pub use layers::parse_scalar;
 pub use load::load;
 pub use server::ServerSettings;
+pub use telemetry::{LogFormat, TelemetrySettings};
 pub use violation::{SettingsError, SettingsViolation};
 
 use serde::Serialize;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use url::Url;
+
 /// One thing that is wrong with the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsViolation {
@@ -103,4 +105,15 @@ fn list(violations: &[SettingsViolation]) -> String {
     violations
         .iter()
         .fold(heading, |text, violation| format!("{text}\n  {violation}"))
+}
+
+/// What is wrong with an address of a peer or a collector.
+pub(super) fn url_violation(path: String, text: &str, found: &mut Vec<SettingsViolation>) {
+    let message = match Url::parse(text) {
+        Err(error) => format!("not a URL: {error}"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with http:// or https://".to_owned(),
+        Ok(url) if url.host_str().is_none() => "must name a host".to_owned(),
+        Ok(_) => return,
+    };
+    found.push(SettingsViolation::new(path, message));
 }
