@@ -10,7 +10,7 @@ use crate::common::v1 as wire;
 /// Every feature of a wire customer with the value that a
 /// [`RowBuilder`](holdfast_domain::RowBuilder) validates. An absent field is
 /// [`FieldValue::Missing`].
-pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (Feature, FieldValue<'_>)> {
+pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (Feature, FieldValue<'_>)> + Clone {
     Feature::ALL.into_iter().map(move |feature| {
         let value = match feature.kind() {
             FeatureKind::Numeric => number(customer, feature).map_or(FieldValue::Missing, FieldValue::Number),

@@ -1,6 +1,7 @@
 //! The schema of the customer table, as `config/schema.yaml` states it.
 
 mod document;
+mod rules;
 
 use std::sync::LazyLock;
 
@@ -8,6 +9,7 @@ use crate::digest::Digest;
 use crate::feature::{Feature, FeatureKind};
 
 pub use document::SchemaError;
+pub(crate) use rules::Rules;
 
 static EMBEDDED: LazyLock<Schema> = LazyLock::new(|| {
     #[expect(
@@ -27,6 +29,8 @@ pub struct Schema {
     pub(crate) columns: Vec<Column>,
     pub(crate) drop: Vec<String>,
     pub(crate) digest: Digest,
+    /// The columns' rules once more, for rows that keep them.
+    pub(crate) rules: Rules,
 }
 
 /// The column that tells customers apart.

@@ -123,7 +123,7 @@ impl Schema {
 /// A cell of spaces holds no value.
 fn blank_is_missing(value: FieldValue<'_>) -> FieldValue<'_> {
     match value {
-        FieldValue::Text(text) if text.trim().is_empty() => FieldValue::Missing,
+        FieldValue::Text(text) if text.trim_start().is_empty() => FieldValue::Missing,
         other => other,
     }
 }
@@ -143,6 +143,8 @@ pub struct RowBuilder<'s> {
     seen: u32,
     /// The same bits, set when that value was refused, so that it is not reported as missing too.
     refused: u32,
+    /// The bits of the features that have a value.
+    given: u32,
     violations: Vec<Violation>,
 }
 
@@ -151,6 +153,7 @@ const TARGET_BIT: u32 = 1 << (FEATURE_COUNT + 1);
 
 impl<'s> RowBuilder<'s> {
     /// An empty row.
+    #[inline]
     pub fn new(schema: &'s Schema, strictness: Strictness) -> Self {
         let customer = Customer {
             key: None,
@@ -163,12 +166,41 @@ impl<'s> RowBuilder<'s> {
             customer,
             seen: 0,
             refused: 0,
+            given: 0,
             violations: Vec::new(),
         }
     }
 
     /// Sets one field. A field set twice is a violation.
+    #[inline]
     pub fn set(&mut self, role: ColumnRole, value: FieldValue<'_>) {
+        let ColumnRole::Feature(feature) = role else {
+            return self.set_with_care(role, value);
+        };
+        let bit = 1 << feature.index();
+        let kept = match value {
+            FieldValue::Missing => Some(f64::NAN),
+            FieldValue::Number(number) => self.schema.rules.kept(feature, number),
+            FieldValue::Integer(number) => self.schema.rules.kept(feature, number as f64),
+            FieldValue::Text(_) => None,
+        };
+        match kept {
+            Some(kept) if self.seen & bit == 0 => {
+                self.seen |= bit;
+                self.give(feature, plain_zero(kept));
+            }
+            _ => self.set_with_care(role, value),
+        }
+    }
+
+    #[inline]
+    fn give(&mut self, feature: Feature, value: f64) {
+        self.given |= u32::from(!value.is_nan()) << feature.index();
+        self.customer.features.set(feature, value);
+    }
+
+    /// Sets one field, with a violation for every rule that it breaks.
+    fn set_with_care(&mut self, role: ColumnRole, value: FieldValue<'_>) {
         let value = blank_is_missing(value);
         let schema = self.schema;
         let (bit, name) = match role {
@@ -192,12 +224,17 @@ impl<'s> RowBuilder<'s> {
             (ColumnRole::Target, value) => label(schema, value).map(|label| self.customer.label = Some(label)),
             (ColumnRole::Feature(feature), value) => schema
                 .feature_value(feature, value, self.strictness)
-                .map(|value| self.customer.features.set(feature, value)),
+                .map(|value| self.give(feature, value)),
         };
         if let Err(violation) = outcome {
             self.refused |= bit;
             self.violations.push(violation);
         }
+    }
+
+    /// What `feature` has been set to; `None` while it is missing.
+    pub fn value(&self, feature: Feature) -> Option<f64> {
+        self.customer.features.get(feature)
     }
 
     /// Reports a value that the source could not even read; its field does not count as missing.
@@ -217,7 +254,14 @@ impl<'s> RowBuilder<'s> {
     ///
     /// # Errors
     /// Every violation, those of missing values last.
+    #[inline]
     pub fn finish(self) -> Result<Customer, Vec<Violation>> {
+        let needed = self.schema.rules.needed(self.strictness);
+        let known =
+            self.strictness == Strictness::Serving || (self.customer.key.is_some() && self.customer.label.is_some());
+        if known && needed & !self.given == 0 && self.violations.is_empty() {
+            return Ok(self.customer);
+        }
         let (customer, violations) = self.finish_with_violations();
         if violations.is_empty() {
             Ok(customer)
@@ -236,11 +280,13 @@ impl<'s> RowBuilder<'s> {
         if training && self.customer.label.is_none() && self.refused & TARGET_BIT == 0 {
             self.missing(&self.schema.target().name);
         }
-        for column in self.schema.columns() {
-            let needed = if training { !column.nullable } else { column.required };
-            let absent = self.customer.features.get(column.feature).is_none();
-            if needed && absent && self.refused & (1 << column.feature.index()) == 0 {
-                self.missing(column.name());
+        let absent = self.schema.rules.needed(self.strictness) & !(self.given | self.refused);
+        if absent != 0 {
+            for feature in Feature::ALL
+                .into_iter()
+                .filter(|feature| absent & (1 << feature.index()) != 0)
+            {
+                self.missing(feature.name());
             }
         }
         (self.customer, self.violations)
@@ -339,8 +385,13 @@ fn number(column: &Column, value: FieldValue<'_>) -> Result<f64, Violation> {
     if column.maximum.is_some_and(|maximum| number > maximum) {
         return refuse(Rule::AboveMaximum, ", which is too large");
     }
-    // Adding zero turns -0.0 into 0.0: one value, one bit pattern, one digest.
-    Ok(number + 0.0)
+    Ok(plain_zero(number))
+}
+
+/// Adding zero turns -0.0 into 0.0: one value, one bit pattern, one digest.
+#[inline]
+fn plain_zero(number: f64) -> f64 {
+    number + 0.0
 }
 
 fn category(column: &Column, value: FieldValue<'_>, strictness: Strictness) -> Result<f64, Violation> {

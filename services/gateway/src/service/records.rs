@@ -197,9 +197,8 @@ impl Reading<'_> {
             (_, Scalar::Integer(number)) => FieldValue::Integer(number),
             (_, Scalar::Number(number)) => FieldValue::Number(number),
             (ColumnRole::Feature(feature), Scalar::Text(text)) if feature.kind() == FeatureKind::Categorical => {
-                let listed = self.schema.category_code(feature, &text).is_some();
                 self.row.set(role, FieldValue::Text(&text));
-                if !listed {
+                if self.row.value(feature) == Some(UNKNOWN_CATEGORY) {
                     self.categories.push((feature, text.into_owned()));
                 }
                 return;
@@ -245,23 +244,24 @@ impl Reading<'_> {
     }
 
     pub(super) fn finish(self) -> Record {
-        let checked = match (self.row.finish(), self.unknown) {
-            (Ok(customer), unknown) if unknown.is_empty() => {
-                let mut customer_on_wire = customer::to_wire(&customer, self.schema);
-                for (feature, text) in self.categories {
-                    if customer.features.get(feature) == Some(UNKNOWN_CATEGORY) {
-                        set_category(&mut customer_on_wire, feature, text);
-                    }
-                }
-                Ok(customer_on_wire)
-            }
-            (Ok(_), unknown) => Err(unknown),
-            (Err(broken), mut unknown) => {
-                unknown.extend(broken);
-                Err(unknown)
+        let customer = match self.row.finish() {
+            Ok(customer) if self.unknown.is_empty() => customer,
+            outcome => {
+                let mut broken = self.unknown;
+                broken.extend(outcome.err().unwrap_or_default());
+                return Record(Err(broken));
             }
         };
-        Record(checked)
+        // Made where it stays: copies of it cost a large batch more than reading it.
+        let mut record = Record(Ok(customer::to_wire(&customer, self.schema)));
+        if let Ok(on_wire) = &mut record.0 {
+            for (feature, text) in self.categories {
+                if customer.features.get(feature) == Some(UNKNOWN_CATEGORY) {
+                    set_category(on_wire, feature, text);
+                }
+            }
+        }
+        record
     }
 }
 

@@ -14,7 +14,7 @@ use crate::service::status::LoadFailure;
 use crate::service::target::Target;
 
 /// A wire customer as the fields that the core checks.
-pub(super) fn fields(customer: &Customer) -> impl Iterator<Item = (ColumnRole, FieldValue<'_>)> {
+pub(super) fn fields(customer: &Customer) -> impl Iterator<Item = (ColumnRole, FieldValue<'_>)> + Clone {
     let key = customer.customer_key.map_or(FieldValue::Missing, FieldValue::Integer);
     let features = customer::fields(customer).map(|(feature, value)| (ColumnRole::Feature(feature), value));
     std::iter::once((ColumnRole::Key, key)).chain(features)

@@ -9,8 +9,8 @@ use std::time::Instant;
 use holdfast_chassis::clock::Clock;
 use holdfast_chassis::error::FieldViolation;
 use holdfast_domain::{
-    ColumnRole, Customer, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, FieldValue, RowBuilder, Schema,
-    Strictness, UNKNOWN_CATEGORY, Violation,
+    ColumnRole, Customer, Feature, FeatureKind, FeatureVector, FieldValue, RowBuilder, Schema, Strictness,
+    UNKNOWN_CATEGORY, Violation,
 };
 use holdfast_model::{Explanation, Reason};
 use holdfast_records::prediction::UnlistedCategory;
@@ -199,7 +199,7 @@ impl Predictor {
     /// [`Error::Invalid`] with every broken rule of every customer.
     pub fn check<'a, F>(&self, rows: impl ExactSizeIterator<Item = F>, envelope: Envelope) -> Result<Checked>
     where
-        F: Iterator<Item = (ColumnRole, FieldValue<'a>)>,
+        F: Iterator<Item = (ColumnRole, FieldValue<'a>)> + Clone,
     {
         let received = Instant::now();
         let mut violations = Vec::new();
@@ -336,28 +336,41 @@ impl Predictor {
     }
 }
 
+#[inline]
 fn check_row<'a>(
     schema: &Schema,
-    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)>,
+    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)> + Clone,
 ) -> Result<Row, Vec<Violation>> {
     let mut row = RowBuilder::new(schema, Strictness::Serving);
-    let mut texts = ["?"; FEATURE_COUNT];
-    for (role, value) in fields {
-        if let (ColumnRole::Feature(feature), FieldValue::Text(text)) = (role, value) {
-            texts[feature.index()] = text;
-        }
+    for (role, value) in fields.clone() {
         row.set(role, value);
     }
     let customer = row.finish()?;
-    let codes = Feature::ALL.into_iter().zip(customer.features.0);
-    let unlisted = codes
-        .filter(|(feature, code)| *code == UNKNOWN_CATEGORY && feature.kind() == FeatureKind::Categorical)
-        .map(|(feature, _)| UnlistedCategory {
-            feature,
-            text: texts[feature.index()].to_owned(),
-        })
-        .collect();
+    let unlisted = if customer.features.0.contains(&UNKNOWN_CATEGORY) {
+        unlisted(&customer.features, fields)
+    } else {
+        Vec::new()
+    };
     Ok(Row { customer, unlisted })
+}
+
+/// The categories that the schema does not list, as they were sent.
+fn unlisted<'a>(
+    features: &FeatureVector,
+    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)>,
+) -> Vec<UnlistedCategory> {
+    let sent = fields.filter_map(|field| match field {
+        (ColumnRole::Feature(feature), FieldValue::Text(text)) => Some((feature, text)),
+        _ => None,
+    });
+    let unlisted = sent.filter(|(feature, _)| {
+        feature.kind() == FeatureKind::Categorical && features.get(*feature) == Some(UNKNOWN_CATEGORY)
+    });
+    let unlisted = unlisted.map(|(feature, text)| UnlistedCategory {
+        feature,
+        text: text.to_owned(),
+    });
+    unlisted.collect()
 }
 
 fn name(violation: Violation, index: usize, naming: Naming) -> FieldViolation {

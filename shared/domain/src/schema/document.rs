@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Column, KeyColumn, Schema, TargetColumn};
+use super::{Column, KeyColumn, Rules, Schema, TargetColumn};
 use crate::digest::Digest;
 use crate::feature::{Feature, FeatureKind};
 use crate::suggest::nearest;
@@ -114,6 +114,7 @@ pub(super) fn parse(text: &str) -> Result<Schema, SchemaError> {
         version: document.version,
         key,
         target,
+        rules: Rules::of(&columns),
         columns,
         drop: document.drop,
         digest,

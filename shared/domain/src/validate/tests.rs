@@ -387,3 +387,64 @@ proptest! {
         prop_assert!(Schema::parse(&text).is_err());
     }
 }
+
+proptest! {
+    /// Rows are built in a hurry; what they hold and refuse is what the rules say of each value.
+    #[test]
+    fn a_row_holds_what_the_rules_say_of_its_values(
+        numbers in prop::collection::vec(
+            prop_oneof![
+                any::<f64>(),
+                (-3_i64..400).prop_map(|number| number as f64),
+                (-3.0..400.0),
+                Just(-0.0),
+                Just(9_007_199_254_740_993.0),
+            ],
+            FEATURE_COUNT,
+        ),
+        whole in any::<bool>(),
+        strictness in prop_oneof![Just(Strictness::Training), Just(Strictness::Serving)],
+    ) {
+        let schema = Schema::embedded();
+        let mut row = RowBuilder::new(schema, strictness);
+        let mut expected = FeatureVector::MISSING;
+        let mut broken = Vec::new();
+        for (feature, number) in Feature::ALL.into_iter().zip(numbers) {
+            let value = if whole { FieldValue::Integer(number as i64) } else { FieldValue::Number(number) };
+            row.set(ColumnRole::Feature(feature), value);
+            match schema.feature_value(feature, value, strictness) {
+                Ok(value) => expected.set(feature, value),
+                Err(violation) => broken.push(violation),
+            }
+        }
+        let (customer, violations) = row.finish_with_violations();
+        let bits = |features: &FeatureVector| features.0.map(|value| (!value.is_nan()).then(|| value.to_bits()));
+        prop_assert_eq!(bits(&customer.features), bits(&expected));
+        let violations: Vec<Violation> = violations.into_iter().filter(|found| found.rule != Rule::Required).collect();
+        prop_assert_eq!(violations, broken);
+    }
+
+    /// Whatever is left out: a row is finished exactly when nothing is wrong with it.
+    #[test]
+    fn a_row_is_finished_when_what_it_needs_is_there(
+        given in prop::collection::vec(any::<bool>(), 21),
+        strictness in prop_oneof![Just(Strictness::Training), Just(Strictness::Serving)],
+    ) {
+        let schema = Schema::embedded();
+        let fields: Vec<_> = complete().into_iter().zip(&given).filter(|(_, given)| **given).map(|(field, _)| field).collect();
+        let there = |name: &str| fields.iter().any(|field| field.0 == name);
+        let needed = schema.columns().iter().filter(|column| match strictness {
+            Strictness::Training => !column.nullable,
+            Strictness::Serving => column.required,
+        });
+        let mut missing: Vec<&str> = needed.map(Column::name).filter(|name| !there(name)).collect();
+        if strictness == Strictness::Training {
+            missing.extend(["CLIENTNUM", "Attrition_Flag"].into_iter().filter(|name| !there(name)));
+        }
+        missing.sort_unstable();
+        let outcome = schema.customer(fields.iter().copied(), strictness);
+        let mut found: Vec<String> = outcome.err().unwrap_or_default().into_iter().map(|broken| broken.column).collect();
+        found.sort_unstable();
+        prop_assert_eq!(found, missing);
+    }
+}

@@ -1,15 +1,27 @@
 //! Records read in one go from bodies as programs write them: `{"records": [{"Credit_Limit": 12691.0, …}, …]}`.
 //!
-//! Callers write every record alike: the same columns in the same order with the same spaces. So what stood before a value in the record before is
-//! compared as a whole, and only the values are read. Numbers of few digits are exact integers and powers of ten, whose quotient is the double that is
+//! Callers write every record alike: the same columns in the same order with the same spaces. So what stood before a value in the record before, be it of
+//! another body, is compared as a whole, and only the values are read. Numbers of few digits are exact integers and powers of ten, whose quotient is the double that is
 //! nearest to them. Whatever looks different (escapes, other values than numbers, texts and `null`, other fields beside the records, what is no JSON)
 //! is none of this reader's business: it gives up, and the body is read by the rules of JSON, which say what is wrong with it.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use holdfast_domain::{ColumnRole, Schema};
 
 use super::{Reading, Record, Records, Scalar};
+
+/// Longest text before a value that is remembered for the next record, in bytes: some spaces around the name of a column.
+const LONGEST_REMEMBERED: usize = 128;
+
+/// What stood before each value of a record, from the end of the value before it, and whose value it was.
+type Layout = Vec<(Vec<u8>, ColumnRole)>;
+
+thread_local! {
+    /// How the record that was read last on this thread was written. It says what to try first, never what a record means.
+    static LAST: Cell<Layout> = const { Cell::new(Layout::new()) };
+}
 
 /// Digits that a double holds whatever they are.
 const EXACT_DIGITS: usize = 15;
@@ -57,8 +69,14 @@ struct Reader<'a> {
     schema: &'static Schema,
     /// What is still to be read.
     rest: &'a [u8],
-    /// What stood before each value of the record before, from the end of the value before it, and whose value it was.
-    expected: Vec<(&'a [u8], ColumnRole)>,
+    /// The record before.
+    expected: Layout,
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        LAST.set(std::mem::take(&mut self.expected));
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -66,7 +84,7 @@ impl<'a> Reader<'a> {
         Self {
             schema: Schema::embedded(),
             rest: body,
-            expected: Vec::new(),
+            expected: LAST.take(),
         }
     }
 
@@ -99,10 +117,13 @@ impl<'a> Reader<'a> {
     /// Reads up to the value of the field at `index`, and says whose it is.
     fn role(&mut self, index: usize) -> Option<ColumnRole> {
         if let Some((text, role)) = self.expected.get(index)
-            && let Some(rest) = self.rest.strip_prefix(*text)
+            && let Some(rest) = self.rest.strip_prefix(text.as_slice())
         {
             self.rest = rest;
-            return Some(*role);
+            let role = *role;
+            // Another caller may leave more spaces.
+            self.blank();
+            return Some(role);
         }
         let before = self.rest;
         if index > 0 {
@@ -111,13 +132,21 @@ impl<'a> Reader<'a> {
         let (name, rest) = self.key()?;
         let role = self.schema.role(name)?;
         let text = &before[..before.len() - rest.len()];
-        if let Some(expected) = self.expected.get_mut(index) {
-            *expected = (text, role);
-        } else if self.expected.len() < self.schema.columns().len() {
-            // Columns that come again and again are refused in the end, and are not to be remembered for ever.
-            self.expected.push((text, role));
+        if text.len() <= LONGEST_REMEMBERED {
+            self.remember(index, text, role);
         }
         Some(role)
+    }
+
+    fn remember(&mut self, index: usize, text: &[u8], role: ColumnRole) {
+        if let Some((expected, whose)) = self.expected.get_mut(index) {
+            expected.clear();
+            expected.extend_from_slice(text);
+            *whose = role;
+        } else if index == self.expected.len() && index < self.schema.columns().len() {
+            // Columns that come again and again are refused in the end, and are not to be remembered for ever.
+            self.expected.push((text.to_vec(), role));
+        }
     }
 
     /// Reads a name, the colon and the spaces behind it; the name, and what follows.
@@ -346,6 +375,30 @@ mod tests {
         ] {
             assert_eq!(both(body), None, "{body}");
         }
+    }
+
+    #[test]
+    fn how_the_last_body_was_written_says_nothing_about_the_next() {
+        let record = format!("{{{REQUIRED}}}");
+        let far = record.replacen(':', &format!(":{}", " ".repeat(LONGEST_REMEMBERED)), 1);
+        let swapped = record
+            .replace("Total_Trans_Amt", "?")
+            .replace("Total_Trans_Ct", "Total_Trans_Amt")
+            .replace('?', "Total_Trans_Ct");
+        let twice = record.replace("Total_Trans_Amt", "Credit_Limit");
+        let short = r#"{"Credit_Limit":12691.0}"#;
+        // Each as it is read first on a thread, and behind each of the others.
+        let bodies = [&record, &far, &swapped, &twice, short].map(|record| body(&[record]));
+        for first in &bodies {
+            let alone = std::thread::scope(|scope| scope.spawn(|| both(first)).join().unwrap());
+            assert!(alone.is_some(), "{first}");
+            for before in &bodies {
+                both(before);
+                assert_eq!(both(first), alone, "{first} behind {before}");
+            }
+        }
+        let longest = LAST.take().iter().map(|(text, _)| text.len()).max();
+        assert!(longest.is_some_and(|longest| longest <= LONGEST_REMEMBERED));
     }
 
     #[test]
