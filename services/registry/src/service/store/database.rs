@@ -82,7 +82,10 @@ impl SqlStore {
             .max_connections(1)
             .connect_with(writing)
             .await?;
+        // A step that a loss of power takes back is taken again at the next start: none of them needs to wait for the disk. The first write syncs them all.
+        sqlx::query("PRAGMA synchronous = NORMAL").execute(&writer).await?;
         migrations::sqlite().run(&writer).await.map_err(Error::Migration)?;
+        sqlx::query("PRAGMA synchronous = FULL").execute(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true).pragma("mmap_size", MAPPED_BYTES))
@@ -178,5 +181,28 @@ pub(super) fn page_of<T>(mut rows: Vec<(i64, T)>, size: u32) -> Page<T> {
     Page {
         items: rows.into_iter().map(|(_, item)| item).collect(),
         next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn once_the_file_is_made_every_commit_is_synced() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqlStore::open_sqlite(&directory.path().join("registry.db"))
+            .await
+            .unwrap();
+        let level = store.write(|tx| {
+            Box::pin(async move {
+                match tx {
+                    Tx::Sqlite(writer) => Ok(sqlx::query_scalar("PRAGMA synchronous").fetch_one(writer).await?),
+                    Tx::Postgres(_) => Ok(-1),
+                }
+            })
+        });
+        // FULL.
+        assert_eq!(level.await.unwrap(), 2_i64);
     }
 }

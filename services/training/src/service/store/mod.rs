@@ -102,7 +102,10 @@ impl RunStore {
             .max_connections(1)
             .connect_with(options.clone())
             .await?;
+        // A step that a loss of power takes back is taken again at the next start: none of them needs to wait for the disk. The first write syncs them all.
+        sqlx::query("PRAGMA synchronous = NORMAL").execute(&writer).await?;
         migrator().run(&writer).await.map_err(Error::Migration)?;
+        sqlx::query("PRAGMA synchronous = FULL").execute(&writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true))

@@ -200,3 +200,14 @@ async fn an_unknown_run_is_said_to_be_unknown() {
     let (_dir, store) = store().await;
     assert!(matches!(store.run(&RunId::generate()).await, Err(Error::NoSuchRun(_))));
 }
+
+#[tokio::test]
+async fn once_the_file_is_made_every_commit_is_synced() {
+    let (_dir, store) = store().await;
+    let level: i64 = sqlx::query_scalar("PRAGMA synchronous")
+        .fetch_one(&store.writer)
+        .await
+        .unwrap();
+    // FULL.
+    assert_eq!(level, 2);
+}
