@@ -104,7 +104,7 @@ async fn bind_and_serve(
     let [upload_api, upload_pages] = rest::mlflow::UPLOADS;
     let upload_timeout = settings.artifacts.upload_timeout();
     let (cors, idle_timeout) = (rest::cors::layer(&settings.cors), settings.idle_timeout());
-    let (router, openapi) = rest::router(Gateway {
+    let rest = rest::router(Gateway {
         streams: Arc::new(Semaphore::new(settings.stream.max_streams)),
         stream_retry: RetryPolicy::new(&common.client.retry),
         settings,
@@ -113,10 +113,12 @@ async fn bind_and_serve(
         clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     });
-    let mut routes = rest::openapi::routes(&openapi);
+    let mut routes = rest::openapi::routes(&rest.openapi);
     routes.extend(rest::mlflow::named());
+    let (method, path, answer) = rest.direct;
     let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())
-        .router(router)
+        .router(rest.router)
+        .direct(method, path, answer)
         .cors(cors)
         .idle_timeout(idle_timeout)
         .timeout_of(upload_api, upload_timeout)

@@ -3,7 +3,8 @@
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -78,8 +79,13 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
 
 /// Whether the body says it is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    media_type(headers)
-        .is_some_and(|kind| kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
+    // Nearly all write it so.
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/json")
+        || media_type(headers).is_some_and(|kind| {
+            kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+        })
 }
 
 /// The media type without parameters, in lower case.
@@ -122,14 +128,13 @@ pub(super) fn upload_error(error: UploadError<axum::Error>, limit: u64) -> ApiEr
 
 /// The whole body, within the limits of size and time.
 pub(super) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
-    let reading = tokio::time::timeout(app.settings.body_timeout(), Bytes::from_request(request, app)).await;
-    match reading {
+    let limit = app.settings.server.max_message_bytes;
+    let reading = Limited::new(request.into_body(), limit).collect();
+    match tokio::time::timeout(app.settings.body_timeout(), reading).await {
         Err(_) => Err(ApiError::body_timeout()),
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::too_large(app.settings.server.max_message_bytes as u64))
-        }
-        Ok(Err(rejection)) => Err(ApiError::body_broken(rejection.body_text())),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit as u64)),
+        Ok(Err(error)) => Err(ApiError::body_broken(error)),
     }
 }
 

@@ -31,6 +31,8 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
+use holdfast_chassis::server::DirectAnswer;
+use http::Method;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,10 +41,21 @@ use crate::{ApiError, Gateway};
 /// What handlers get.
 type App = Arc<Gateway>;
 
+/// REST as it is served.
+pub struct Rest {
+    /// The routes with everything around them.
+    pub router: Router,
+    /// The one that is answered without the router.
+    pub direct: (Method, &'static str, DirectAnswer),
+    /// Their description.
+    pub openapi: utoipa::openapi::OpenApi,
+}
+
 /// The routes with everything around them, and their description. A route is registered and described by one attribute, so neither can
 /// lack the other; MLflow's API alone is not described.
-pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
+pub fn router(gateway: Gateway) -> Rest {
     let app = Arc::new(gateway);
+    let direct = classic::directly(app.clone());
     let (router, described) = described().split_for_parts();
     let openapi = openapi::completed(described);
     let router = router
@@ -52,7 +65,11 @@ pub fn router(gateway: Gateway) -> (Router, utoipa::openapi::OpenApi) {
         // As one layer: each one added by itself would be boxed, with its future.
         .layer((context::InContext, decompression::Decompressed))
         .with_state(app);
-    (router, openapi)
+    Rest {
+        router,
+        direct,
+        openapi,
+    }
 }
 
 /// The description alone.

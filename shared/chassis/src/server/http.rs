@@ -1,5 +1,6 @@
 //! An HTTP server with the same layers, shutdown and admin server as a gRPC one.
 
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, Method, Request, Response};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath};
+use axum::extract::DefaultBodyLimit;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use tower_http::cors::CorsLayer;
@@ -15,7 +16,8 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::admin::Admin;
-use super::http_metrics::HttpMeter;
+use super::direct::{DirectAnswer, DirectRoute, Lanes};
+use super::http_metrics::{HttpMeter, RouteOf};
 use super::layers::{Protocol, Recording, RequestLayers, Shared};
 use super::request_id::{self, Identify};
 use super::{BindError, http_connections, listen};
@@ -26,12 +28,18 @@ use crate::settings::ServerSettings;
 use crate::shutdown::{Role, Shutdown};
 use crate::telemetry::RPC_TARGET;
 
-#[derive(Clone)]
-struct Http;
+/// HTTP, counted by `M`.
+pub(super) struct Http<M>(PhantomData<M>);
 
-impl Protocol for Http {
+impl<M> Clone for Http<M> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<M: RouteOf> Protocol for Http<M> {
     type Body = Body;
-    type Meter = HttpMeter;
+    type Meter = M;
 
     fn render(fault: Fault) -> Response<Body> {
         request_id::unwritten(fault)
@@ -46,10 +54,7 @@ impl Protocol for Http {
     }
 
     fn span<B>(service: &str, request: &Request<B>) -> Span {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or("unmatched", MatchedPath::as_str);
+        let route = M::route_of(request);
         let method = request.method().as_str();
         tracing::debug_span!(
             target: RPC_TARGET,
@@ -72,7 +77,7 @@ impl Protocol for Http {
         }
     }
 
-    fn finish(recording: Recording<HttpMeter>, response: Response<Body>) -> Response<Body> {
+    fn finish(recording: Recording<M>, response: Response<Body>) -> Response<Body> {
         recording.finish(response.status().as_u16());
         response
     }
@@ -89,6 +94,7 @@ pub struct HttpServer {
     metrics: Arc<MetricsRegistry>,
     readiness: Readiness,
     router: Router,
+    direct: Option<(Method, &'static str, DirectAnswer)>,
     routes: Vec<(Method, String)>,
     cors: Option<CorsLayer>,
     idle_timeout: Duration,
@@ -112,6 +118,7 @@ impl HttpServer {
             metrics,
             readiness,
             router: Router::new(),
+            direct: None,
             routes: Vec::new(),
             cors: None,
             idle_timeout: IDLE_TIMEOUT,
@@ -123,6 +130,14 @@ impl HttpServer {
     #[must_use]
     pub fn router(mut self, router: Router) -> Self {
         self.router = router;
+        self
+    }
+
+    /// Has one path answered without the router, whatever it knows of that path: the one that is called most. Requests with a compressed body still go
+    /// to the router, and so do those from other origins when these may call. The answer has the body as it comes, and limits it itself.
+    #[must_use]
+    pub fn direct(mut self, method: Method, path: &'static str, answer: DirectAnswer) -> Self {
+        self.direct = Some((method, path, answer));
         self
     }
 
@@ -166,12 +181,22 @@ impl HttpServer {
     }
 
     async fn bound(self) -> Result<BoundHttpServer, BindError> {
-        let layers = RequestLayers::<Http>::new(Shared {
+        let layers = RequestLayers::<Http<HttpMeter>>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),
             own_timeouts: self.own_timeouts.into(),
             limit: self.settings.max_concurrent_requests,
             meter: HttpMeter::new(&self.metrics, &self.routes),
+        });
+        let direct = self.direct.map(|(method, path, answer)| {
+            let meter = layers.meter().route(&method, path);
+            Arc::new(DirectRoute::new(
+                method,
+                path,
+                answer,
+                layers.beside(meter),
+                self.cors.is_some(),
+            ))
         });
         // As one layer: each one added by itself would be boxed, with its future.
         let body_limit = DefaultBodyLimit::max(self.settings.max_message_bytes);
@@ -187,7 +212,7 @@ impl HttpServer {
             admin_addr,
             http,
             admin,
-            router,
+            lanes: Lanes { direct, router },
             idle_timeout: self.idle_timeout,
             state: Admin {
                 service: self.name.into(),
@@ -207,7 +232,7 @@ pub struct BoundHttpServer {
     pub admin_addr: SocketAddr,
     http: TcpListener,
     admin: TcpListener,
-    router: Router,
+    lanes: Lanes,
     idle_timeout: Duration,
     state: Admin,
 }
@@ -219,7 +244,7 @@ impl BoundHttpServer {
         tracing::info!(%service, http = %self.http_addr, admin = %self.admin_addr, "listening");
         self.state.serve(self.admin);
         let stopping = shutdown.stopping();
-        let server = http_connections::serve(self.http, self.router, self.idle_timeout, stopping);
+        let server = http_connections::serve(self.http, self.lanes, self.idle_timeout, stopping);
         shutdown.spawn_server(Role::Requests, "http", server);
     }
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -13,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::direct::Lanes;
 use super::head_timer::HeadTimer;
 use super::stall::StallLimited;
 
@@ -33,7 +33,7 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 /// Accepts until `stopping`, then waits for the requests under way. Dropping it drops the connections.
 pub(super) async fn serve(
     listener: TcpListener,
-    router: Router,
+    lanes: Lanes,
     idle_timeout: Duration,
     stopping: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -46,7 +46,7 @@ pub(super) async fn serve(
             () = &mut stopping => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(builder.clone(), stream, router.clone(), idle_timeout, ending.clone());
+                    let connection = connection(builder.clone(), stream, lanes.clone(), idle_timeout, ending.clone());
                     connections.spawn(connection);
                 }
                 Err(error) if is_of_one_connection(&error) => {}
@@ -86,7 +86,7 @@ fn builder(idle_timeout: Duration) -> Builder<TokioExecutor> {
 async fn connection(
     mut builder: Builder<TokioExecutor>,
     stream: TcpStream,
-    router: Router,
+    lanes: Lanes,
     idle_timeout: Duration,
     ending: CancellationToken,
 ) {
@@ -103,7 +103,7 @@ async fn connection(
     }
     let heads = HeadTimer::new(idle_timeout);
     builder.http1().timer(heads.clone());
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(lanes);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(StallLimited::new(stream, idle_timeout)), service));
     // How a connection ends is its client's business; requests have been answered and counted.
     let _ = tokio::select! {

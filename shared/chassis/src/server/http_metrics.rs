@@ -1,7 +1,7 @@
 //! The metrics of an HTTP server, by route template: `/models/{name}`, never by path.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use ::http::{Method, Request};
@@ -14,6 +14,8 @@ use crate::metrics::{Gauge, Histogram, Histograms, MetricsRegistry, Unit};
 
 /// The route of requests that no route matches.
 const UNMATCHED: &str = "unmatched";
+
+const OK: u16 = 200;
 
 /// The methods that have a label of their own; anything else is `OTHER`, since callers can invent methods.
 const METHODS: [Method; 7] = [
@@ -48,6 +50,8 @@ pub(super) struct HttpMeter {
 pub(super) struct RouteSeries {
     method: &'static str,
     route: Arc<str>,
+    /// Status 200: nearly all.
+    ok: OnceLock<Histogram>,
     statuses: RwLock<HashMap<u16, Histogram>>,
     family: Histograms<RequestLabels>,
 }
@@ -68,9 +72,25 @@ impl HttpMeter {
             ),
         };
         for (method, route) in routes {
-            meter.add(label_of(method), route).histogram(200);
+            meter.add(label_of(method), route).histogram(OK);
         }
         meter
+    }
+
+    /// Counts one of the routes that were named.
+    pub(super) fn route(&self, method: &Method, route: &str) -> RouteMeter {
+        let method = label_of(method);
+        let known = self.known(method, route);
+        RouteMeter {
+            series: known.unwrap_or_else(|| self.add(method, route)),
+            in_flight: self.in_flight.clone(),
+        }
+    }
+
+    fn known(&self, method: &str, route: &str) -> Option<Arc<RouteSeries>> {
+        let routes = self.routes.load();
+        let mut methods = routes.get(route)?.iter();
+        methods.find(|series| series.method == method).cloned()
     }
 
     fn add(&self, method: &'static str, route: &str) -> Arc<RouteSeries> {
@@ -78,6 +98,7 @@ impl HttpMeter {
         let new = Arc::new(RouteSeries {
             method,
             route: route.clone(),
+            ok: OnceLock::new(),
             statuses: RwLock::default(),
             family: self.durations.clone(),
         });
@@ -91,7 +112,31 @@ impl HttpMeter {
     }
 }
 
+/// What counts requests by route, and knows the route of each.
+pub(super) trait RouteOf: Meter {
+    /// The template that the request's path follows.
+    fn route_of<B>(request: &Request<B>) -> &str;
+}
+
+/// Counts the requests of one route, in the series of [`HttpMeter`].
+pub(super) struct RouteMeter {
+    series: Arc<RouteSeries>,
+    in_flight: Gauge,
+}
+
 impl RouteSeries {
+    fn label(&self) -> String {
+        format!("{} {}", self.method, self.route)
+    }
+
+    fn observe(&self, status: u16, elapsed: Duration) {
+        if status == OK {
+            self.ok.get_or_init(|| self.histogram(OK)).observe(elapsed);
+        } else {
+            self.histogram(status).observe(elapsed);
+        }
+    }
+
     fn histogram(&self, status: u16) -> Histogram {
         if let Some(known) = self
             .statuses
@@ -122,16 +167,8 @@ impl Meter for HttpMeter {
     const PANICKED: u16 = 500;
 
     fn series<B>(&self, request: &Request<B>) -> Self::Series {
-        let route = request
-            .extensions()
-            .get::<MatchedPath>()
-            .map_or(UNMATCHED, MatchedPath::as_str);
-        let method = label_of(request.method());
-        let routes = self.routes.load();
-        let known = routes
-            .get(route)
-            .and_then(|series| series.iter().find(|series| series.method == method));
-        known.cloned().unwrap_or_else(|| self.add(method, route))
+        let (method, route) = (label_of(request.method()), Self::route_of(request));
+        self.known(method, route).unwrap_or_else(|| self.add(method, route))
     }
 
     fn in_flight(&self) -> &Gauge {
@@ -139,11 +176,48 @@ impl Meter for HttpMeter {
     }
 
     fn record(series: &Self::Series, outcome: u16, elapsed: Duration) {
-        series.histogram(outcome).observe(elapsed);
+        series.observe(outcome, elapsed);
     }
 
     fn label(series: &Self::Series) -> String {
-        format!("{} {}", series.method, series.route)
+        series.label()
+    }
+}
+
+impl RouteOf for HttpMeter {
+    fn route_of<B>(request: &Request<B>) -> &str {
+        let matched = request.extensions().get::<MatchedPath>();
+        matched.map_or(UNMATCHED, MatchedPath::as_str)
+    }
+}
+
+impl Meter for RouteMeter {
+    type Series = Arc<RouteSeries>;
+
+    const CANCELLED: u16 = HttpMeter::CANCELLED;
+    const PANICKED: u16 = HttpMeter::PANICKED;
+
+    fn series<B>(&self, _: &Request<B>) -> Self::Series {
+        self.series.clone()
+    }
+
+    fn in_flight(&self) -> &Gauge {
+        &self.in_flight
+    }
+
+    fn record(series: &Self::Series, outcome: u16, elapsed: Duration) {
+        series.observe(outcome, elapsed);
+    }
+
+    fn label(series: &Self::Series) -> String {
+        series.label()
+    }
+}
+
+impl RouteOf for RouteMeter {
+    fn route_of<B>(request: &Request<B>) -> &str {
+        // A route without parameters is the path.
+        request.uri().path()
     }
 }
 

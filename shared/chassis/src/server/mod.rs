@@ -5,6 +5,7 @@
 mod admin;
 mod builder;
 mod descriptors;
+mod direct;
 mod gathered;
 mod grpc;
 mod grpc_metrics;
@@ -19,6 +20,7 @@ mod request_id;
 mod stall;
 
 pub use builder::{BoundServer, ServerBuilder};
+pub use direct::DirectAnswer;
 pub use http::{BoundHttpServer, HttpServer};
 pub use local::Local;
 pub use request_id::RequestId;

@@ -5,6 +5,7 @@
 mod admin;
 mod balancing;
 mod clocks;
+mod direct;
 mod errors;
 mod grpc;
 mod http;

@@ -1,0 +1,106 @@
+//! A route that is answered without the router.
+//!
+//! For every request a router clones and boxes what stands behind a route, and each layer around it once more: more work than scoring a customer. A path
+//! that is the same for every caller needs none of it. Its requests pass the same layers, under the same limit, counted like those of the router.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ::http::{HeaderName, Method, Request, Response, header};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::future::RouteFuture;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either, Map};
+use hyper::body::Incoming;
+use tower::{Layer, Service};
+
+use super::http::Http;
+use super::http_metrics::RouteMeter;
+use super::layers::RequestLayers;
+use super::request_id::{Identified, Identify};
+
+/// Answers a request. Its body is as it came: neither decompressed nor limited.
+pub type DirectAnswer = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
+
+/// [`DirectAnswer`] as a service.
+#[derive(Clone)]
+pub(super) struct Direct(pub(super) DirectAnswer);
+
+impl Service<Request<Body>> for Direct {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Map<BoxFuture<'static, Response<Body>>, fn(Response<Body>) -> Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        (self.0)(request).map(Ok)
+    }
+}
+
+type Layered = Identified<<RequestLayers<Http<RouteMeter>> as Layer<Direct>>::Service>;
+
+/// The one path that is answered directly.
+#[derive(Clone)]
+pub(super) struct DirectRoute {
+    method: Method,
+    path: &'static str,
+    /// Requests with one of these headers need what only the router has around its routes.
+    routed: Vec<HeaderName>,
+    service: Layered,
+}
+
+impl DirectRoute {
+    /// The route, inside of its layers. `cross_origin`: pages of other origins may call.
+    pub(super) fn new(
+        method: Method,
+        path: &'static str,
+        answer: DirectAnswer,
+        layers: RequestLayers<Http<RouteMeter>>,
+        cross_origin: bool,
+    ) -> Self {
+        let mut routed = vec![header::CONTENT_ENCODING];
+        routed.extend(cross_origin.then_some(header::ORIGIN));
+        Self {
+            method,
+            path,
+            routed,
+            service: (Identify, layers).layer(Direct(answer)),
+        }
+    }
+
+    fn takes<B>(&self, request: &Request<B>) -> bool {
+        request.method() == self.method
+            && request.uri().path() == self.path
+            && !self.routed.iter().any(|header| request.headers().contains_key(header))
+    }
+}
+
+/// The router, and beside it the path that goes around it.
+#[derive(Clone)]
+pub(super) struct Lanes {
+    pub(super) direct: Option<Arc<DirectRoute>>,
+    pub(super) router: Router,
+}
+
+impl Service<Request<Incoming>> for Lanes {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Either<<Layered as Service<Request<Body>>>::Future, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        // As the router: what is behind the layers is always ready.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+        match &self.direct {
+            Some(direct) if direct.takes(&request) => Either::Left(direct.service.clone().call(request.map(Body::new))),
+            _ => Either::Right(self.router.call(request)),
+        }
+    }
+}
