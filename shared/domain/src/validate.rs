@@ -255,24 +255,24 @@ impl<'s> RowBuilder<'s> {
     /// # Errors
     /// Every violation, those of missing values last.
     #[inline]
-    pub fn finish(self) -> Result<Customer, Vec<Violation>> {
-        let needed = self.schema.rules.needed(self.strictness);
-        let known =
-            self.strictness == Strictness::Serving || (self.customer.key.is_some() && self.customer.label.is_some());
-        if known && needed & !self.given == 0 && self.violations.is_empty() {
-            return Ok(self.customer);
-        }
-        let (customer, violations) = self.finish_with_violations();
-        if violations.is_empty() {
-            Ok(customer)
+    pub fn finish(mut self) -> Result<Customer, Vec<Violation>> {
+        self.report_missing();
+        if self.violations.is_empty() {
+            Ok(self.customer)
         } else {
-            Err(violations)
+            Err(self.violations)
         }
     }
 
     /// What holds of the customer, values that were refused being missing, and every violation: for those who look at a table before
     /// they trust it.
     pub fn finish_with_violations(mut self) -> (Customer, Vec<Violation>) {
+        self.report_missing();
+        (self.customer, self.violations)
+    }
+
+    #[inline]
+    fn report_missing(&mut self) {
         let training = self.strictness == Strictness::Training;
         if training && self.customer.key.is_none() && self.refused & KEY_BIT == 0 {
             self.missing(&self.schema.key().name);
@@ -289,7 +289,6 @@ impl<'s> RowBuilder<'s> {
                 self.missing(feature.name());
             }
         }
-        (self.customer, self.violations)
     }
 
     fn missing(&mut self, column: &str) {
@@ -332,8 +331,11 @@ fn digits(text: &str) -> Option<i64> {
     }
 }
 
-fn whole(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() < EXACT).then_some(number as i64)
+/// By a conversion there and back, which is cheaper than asking for the fraction.
+#[inline]
+pub(crate) fn whole(number: f64) -> Option<i64> {
+    let integer = number as i64;
+    (number.abs() < EXACT && integer as f64 == number).then_some(integer)
 }
 
 fn label(schema: &Schema, value: FieldValue<'_>) -> Result<bool, Violation> {

@@ -2,11 +2,9 @@
 
 use crate::customer::Strictness;
 use crate::feature::{FEATURE_COUNT, Feature};
+use crate::validate::whole;
 
 use super::Column;
-
-/// Whole numbers up to here are told from others by a conversion there and back: 2^53.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Of every column, what its values must keep to, and which rows need one.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,14 +60,7 @@ impl Rules {
         let rule = &self.numbers[feature.index()];
         // A comparison with NaN is false, and the bounds are finite.
         let within = rule.minimum <= number && number <= rule.maximum;
-        #[expect(
-            clippy::float_cmp,
-            clippy::cast_possible_truncation,
-            clippy::cast_precision_loss,
-            reason = "whole numbers of this size are doubles"
-        )]
-        let whole = || number.abs() < EXACT && (number as i64) as f64 == number;
-        (within && (!rule.integer || whole())).then_some(number)
+        (within && (!rule.integer || whole(number).is_some())).then_some(number)
     }
 
     /// The features that a row needs, a bit each.
