@@ -1,5 +1,7 @@
 //! JSON bodies: type, size, time to arrive, form; each with its own answer. Bodies that are passed on as they come.
 
+use std::borrow::Cow;
+
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -79,20 +81,19 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
 
 /// Whether the body says it is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    // Nearly all write it so.
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/json")
-        || media_type(headers).is_some_and(|kind| {
-            kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
-        })
+    media_type(headers)
+        .is_some_and(|kind| kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json")))
 }
 
-/// The media type without parameters, in lower case.
-pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+/// The media type without parameters, in lower case: as it stands there, if it is written so.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let kind = value.split_once(';').map_or(value, |(kind, _)| kind);
-    Some(kind.trim().to_ascii_lowercase())
+    let kind = value.split_once(';').map_or(value, |(kind, _)| kind).trim();
+    Some(if kind.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(kind.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(kind)
+    })
 }
 
 /// The length that the body says it has.

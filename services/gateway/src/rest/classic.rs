@@ -3,25 +3,24 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
+use axum::handler::Handler as _;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use holdfast_chassis::Fault;
 use holdfast_chassis::server::DirectAnswer;
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use tower::{Layer as _, Service as _};
 use utoipa::ToSchema;
 
 use super::App;
 use super::body::{OfRecords, RecordsBody};
-use super::context::{RequestId, explained};
+use super::context::{InContext, RequestId};
 use crate::ApiError;
 use crate::service::predictions::{self, ClassicPredictions};
 use crate::service::records::{Record, Records, quick};
 use crate::service::replica::{self, Health};
-
-/// The path of single predictions.
-const PREDICT: &str = "/predict";
 
 /// What this is and where to go on.
 #[derive(Debug, Serialize, ToSchema)]
@@ -117,23 +116,12 @@ pub(super) async fn predict(
 
 /// [`predict`] without the router: predictions of one customer are what the gateway is asked for most.
 pub(super) fn directly(app: App) -> (Method, &'static str, DirectAnswer) {
+    let service = InContext.layer(predict.with_state(app));
     let answer = move |request: Request| -> BoxFuture<'static, Response> {
-        let app = app.clone();
-        Box::pin(async move {
-            let id = request.extensions().get::<RequestId>().cloned();
-            let answer = match id.clone() {
-                Some(id) => predicted(app, id, request).await,
-                None => Err(Fault::internal("NO_REQUEST_ID", "internal error").into()),
-            };
-            explained(answer.into_response(), &Method::POST, PREDICT, id.as_ref())
-        })
+        let answer = service.clone().call(request);
+        Box::pin(answer.map(|Ok(answer)| answer))
     };
-    (Method::POST, PREDICT, Arc::new(answer))
-}
-
-async fn predicted(app: App, id: RequestId, request: Request) -> Result<Json<ClassicPredictions>, ApiError> {
-    let record = RecordsBody::from_request(request, &app).await?;
-    predict(State(app), id, record).await
+    (Method::POST, "/predict", Arc::new(answer))
 }
 
 /// Scores many customers, all by one version of the model.

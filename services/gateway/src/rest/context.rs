@@ -76,19 +76,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let response = ready!(this.inner.poll(cx))?;
-        Poll::Ready(Ok(explained(response, this.method, this.uri.path(), this.id.as_ref())))
-    }
-}
-
-/// The answer, or the document of the failure that it stands for.
-pub(super) fn explained(mut response: Response, method: &Method, path: &str, id: Option<&RequestId>) -> Response {
-    match response.extensions_mut().remove::<ApiError>() {
-        Some(error) => {
-            log(&error, method, path, id.map_or("", RequestId::as_str));
-            document(&error, path, &response)
+        let mut response = ready!(this.inner.poll(cx))?;
+        if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+            let path = this.uri.path();
+            log(
+                &error,
+                this.method,
+                path,
+                this.id.as_ref().map_or("", RequestId::as_str),
+            );
+            response = document(&error, path, &response);
         }
-        None => response,
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn predict(
     body: Body,
 ) -> Result<Response, ApiError> {
     let kind = media_type(&headers).unwrap_or_default();
-    let form = match kind.as_str() {
+    let form = match &*kind {
         "text/csv" => Form::Csv,
         kind if NDJSON.contains(&kind) => Form::Ndjson,
         _ => return Err(ApiError::unsupported_media_type("application/x-ndjson or text/csv")),

@@ -17,7 +17,6 @@ use hyper::body::Incoming;
 use tower::{Layer, Service};
 
 use super::http::Http;
-use super::http_metrics::RouteMeter;
 use super::layers::RequestLayers;
 use super::request_id::{Identified, Identify};
 
@@ -42,7 +41,11 @@ impl Service<Request<Body>> for Direct {
     }
 }
 
-type Layered = Identified<<RequestLayers<Http<RouteMeter>> as Layer<Direct>>::Service>;
+/// The route of a request that no router has matched, an extension of it: a path without parameters is its own template.
+#[derive(Clone, Copy)]
+pub(super) struct DirectPath(pub(super) &'static str);
+
+type Layered = Identified<<RequestLayers<Http> as Layer<Direct>>::Service>;
 
 /// The one path that is answered directly.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ impl DirectRoute {
         method: Method,
         path: &'static str,
         answer: DirectAnswer,
-        layers: RequestLayers<Http<RouteMeter>>,
+        layers: &RequestLayers<Http>,
         cross_origin: bool,
     ) -> Self {
         let mut routed = vec![header::CONTENT_ENCODING];
@@ -69,7 +72,7 @@ impl DirectRoute {
             method,
             path,
             routed,
-            service: (Identify, layers).layer(Direct(answer)),
+            service: Identify.layer(layers.layer(Direct(answer))),
         }
     }
 
@@ -99,7 +102,11 @@ impl Service<Request<Incoming>> for Lanes {
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match &self.direct {
-            Some(direct) if direct.takes(&request) => Either::Left(direct.service.clone().call(request.map(Body::new))),
+            Some(direct) if direct.takes(&request) => {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(DirectPath(direct.path));
+                Either::Left(direct.service.clone().call(request))
+            }
             _ => Either::Right(self.router.call(request)),
         }
     }

@@ -1,6 +1,5 @@
 //! An HTTP server with the same layers, shutdown and admin server as a gRPC one.
 
-use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use tracing::field::Empty;
 
 use super::admin::Admin;
 use super::direct::{DirectAnswer, DirectRoute, Lanes};
-use super::http_metrics::{HttpMeter, RouteOf};
+use super::http_metrics::{HttpMeter, route_of};
 use super::layers::{Protocol, Recording, RequestLayers, Shared};
 use super::request_id::{self, Identify};
 use super::{BindError, http_connections, listen};
@@ -28,18 +27,12 @@ use crate::settings::ServerSettings;
 use crate::shutdown::{Role, Shutdown};
 use crate::telemetry::RPC_TARGET;
 
-/// HTTP, counted by `M`.
-pub(super) struct Http<M>(PhantomData<M>);
+#[derive(Clone)]
+pub(super) struct Http;
 
-impl<M> Clone for Http<M> {
-    fn clone(&self) -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<M: RouteOf> Protocol for Http<M> {
+impl Protocol for Http {
     type Body = Body;
-    type Meter = M;
+    type Meter = HttpMeter;
 
     fn render(fault: Fault) -> Response<Body> {
         request_id::unwritten(fault)
@@ -54,7 +47,7 @@ impl<M: RouteOf> Protocol for Http<M> {
     }
 
     fn span<B>(service: &str, request: &Request<B>) -> Span {
-        let route = M::route_of(request);
+        let route = route_of(request);
         let method = request.method().as_str();
         tracing::debug_span!(
             target: RPC_TARGET,
@@ -77,7 +70,7 @@ impl<M: RouteOf> Protocol for Http<M> {
         }
     }
 
-    fn finish(recording: Recording<M>, response: Response<Body>) -> Response<Body> {
+    fn finish(recording: Recording<HttpMeter>, response: Response<Body>) -> Response<Body> {
         recording.finish(response.status().as_u16());
         response
     }
@@ -181,7 +174,7 @@ impl HttpServer {
     }
 
     async fn bound(self) -> Result<BoundHttpServer, BindError> {
-        let layers = RequestLayers::<Http<HttpMeter>>::new(Shared {
+        let layers = RequestLayers::<Http>::new(Shared {
             service: self.name.clone(),
             timeout: self.settings.request_timeout(),
             own_timeouts: self.own_timeouts.into(),
@@ -189,14 +182,8 @@ impl HttpServer {
             meter: HttpMeter::new(&self.metrics, &self.routes),
         });
         let direct = self.direct.map(|(method, path, answer)| {
-            let meter = layers.meter().route(&method, path);
-            Arc::new(DirectRoute::new(
-                method,
-                path,
-                answer,
-                layers.beside(meter),
-                self.cors.is_some(),
-            ))
+            let route = DirectRoute::new(method, path, answer, &layers, self.cors.is_some());
+            Arc::new(route)
         });
         // As one layer: each one added by itself would be boxed, with its future.
         let body_limit = DefaultBodyLimit::max(self.settings.max_message_bytes);

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use axum::extract::MatchedPath;
 use prometheus_client::encoding::EncodeLabelSet;
 
+use super::direct::DirectPath;
 use super::layers::Meter;
 use crate::metrics::{Gauge, Histogram, Histograms, MetricsRegistry, Unit};
 
@@ -77,16 +78,6 @@ impl HttpMeter {
         meter
     }
 
-    /// Counts one of the routes that were named.
-    pub(super) fn route(&self, method: &Method, route: &str) -> RouteMeter {
-        let method = label_of(method);
-        let known = self.known(method, route);
-        RouteMeter {
-            series: known.unwrap_or_else(|| self.add(method, route)),
-            in_flight: self.in_flight.clone(),
-        }
-    }
-
     fn known(&self, method: &str, route: &str) -> Option<Arc<RouteSeries>> {
         let routes = self.routes.load();
         let mut methods = routes.get(route)?.iter();
@@ -112,23 +103,7 @@ impl HttpMeter {
     }
 }
 
-/// What counts requests by route, and knows the route of each.
-pub(super) trait RouteOf: Meter {
-    /// The template that the request's path follows.
-    fn route_of<B>(request: &Request<B>) -> &str;
-}
-
-/// Counts the requests of one route, in the series of [`HttpMeter`].
-pub(super) struct RouteMeter {
-    series: Arc<RouteSeries>,
-    in_flight: Gauge,
-}
-
 impl RouteSeries {
-    fn label(&self) -> String {
-        format!("{} {}", self.method, self.route)
-    }
-
     fn observe(&self, status: u16, elapsed: Duration) {
         if status == OK {
             self.ok.get_or_init(|| self.histogram(OK)).observe(elapsed);
@@ -167,7 +142,7 @@ impl Meter for HttpMeter {
     const PANICKED: u16 = 500;
 
     fn series<B>(&self, request: &Request<B>) -> Self::Series {
-        let (method, route) = (label_of(request.method()), Self::route_of(request));
+        let (method, route) = (label_of(request.method()), route_of(request));
         self.known(method, route).unwrap_or_else(|| self.add(method, route))
     }
 
@@ -180,45 +155,19 @@ impl Meter for HttpMeter {
     }
 
     fn label(series: &Self::Series) -> String {
-        series.label()
+        format!("{} {}", series.method, series.route)
     }
 }
 
-impl RouteOf for HttpMeter {
-    fn route_of<B>(request: &Request<B>) -> &str {
-        let matched = request.extensions().get::<MatchedPath>();
-        matched.map_or(UNMATCHED, MatchedPath::as_str)
-    }
-}
-
-impl Meter for RouteMeter {
-    type Series = Arc<RouteSeries>;
-
-    const CANCELLED: u16 = HttpMeter::CANCELLED;
-    const PANICKED: u16 = HttpMeter::PANICKED;
-
-    fn series<B>(&self, _: &Request<B>) -> Self::Series {
-        self.series.clone()
-    }
-
-    fn in_flight(&self) -> &Gauge {
-        &self.in_flight
-    }
-
-    fn record(series: &Self::Series, outcome: u16, elapsed: Duration) {
-        series.observe(outcome, elapsed);
-    }
-
-    fn label(series: &Self::Series) -> String {
-        series.label()
-    }
-}
-
-impl RouteOf for RouteMeter {
-    fn route_of<B>(request: &Request<B>) -> &str {
-        // A route without parameters is the path.
-        request.uri().path()
-    }
+/// The template that the request's path follows.
+pub(super) fn route_of<B>(request: &Request<B>) -> &str {
+    let known = request.extensions();
+    let direct = || known.get::<DirectPath>().map(|path| path.0);
+    known
+        .get::<MatchedPath>()
+        .map(MatchedPath::as_str)
+        .or_else(direct)
+        .unwrap_or(UNMATCHED)
 }
 
 fn label_of(method: &Method) -> &'static str {

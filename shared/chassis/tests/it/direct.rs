@@ -14,7 +14,7 @@ use holdfast_chassis::{Readiness, ServerSettings, Shutdown};
 use http::{Method, Request, Response};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::{get, send};
+use crate::support::{get, send, serve_http};
 
 struct Web {
     http: SocketAddr,
@@ -54,9 +54,7 @@ async fn web(settings: &ServerSettings, allow_origins: bool) -> Web {
         .direct(Method::POST, "/asked", direct)
         .routes([(Method::POST, "/asked")])
         .cors(allow_origins.then(|| cors::CorsLayer::new().allow_origin(cors::Any)));
-    let bound = server.bind().await.unwrap();
-    let (http, admin) = (bound.http_addr, bound.admin_addr);
-    bound.serve();
+    let (http, admin) = serve_http(server).await;
     Web {
         http,
         admin,

@@ -14,7 +14,7 @@ use http::Method;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::support::{get, send};
+use crate::support::{get, send, serve_http};
 
 struct Web {
     http: SocketAddr,
@@ -51,9 +51,7 @@ async fn web(settings: &ServerSettings) -> Web {
         .router(router)
         .routes([(Method::GET, "/models/{name}")])
         .idle_timeout(Duration::from_millis(200));
-    let bound = server.bind().await.unwrap();
-    let (http, admin) = (bound.http_addr, bound.admin_addr);
-    bound.serve();
+    let (http, admin) = serve_http(server).await;
     Web {
         http,
         admin,

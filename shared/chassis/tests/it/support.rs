@@ -12,7 +12,7 @@ use futures::Stream;
 use futures::stream::StreamExt;
 use holdfast_chassis::client::{Channel, ClientBuilder};
 use holdfast_chassis::metrics::MetricsRegistry;
-use holdfast_chassis::server::{BoundServer, ServerBuilder};
+use holdfast_chassis::server::{BoundServer, HttpServer, ServerBuilder};
 use holdfast_chassis::settings::ClientSettings;
 use holdfast_chassis::{Code, Fault, FieldViolation, Readiness, ServerSettings, Shutdown, deadline, telemetry};
 use http::uri::PathAndQuery;
@@ -329,4 +329,12 @@ pub(crate) async fn send(address: SocketAddr, method: &str, path: &str, headers:
         head: head.to_ascii_lowercase(),
         body: body.to_owned(),
     }
+}
+
+/// Starts an HTTP server: its address, and that of its admin server.
+pub(crate) async fn serve_http(server: HttpServer) -> (SocketAddr, SocketAddr) {
+    let bound = server.bind().await.unwrap();
+    let addresses = (bound.http_addr, bound.admin_addr);
+    bound.serve();
+    addresses
 }

@@ -79,26 +79,6 @@ impl<P: Protocol> RequestLayers<P> {
             in_flight: limit::InFlight::default(),
         }
     }
-
-    /// Where requests are counted.
-    pub(super) fn meter(&self) -> &P::Meter {
-        &self.shared.meter
-    }
-
-    /// The same layers for requests of this server that are counted in another way. Together they stay under the limit.
-    pub(super) fn beside<Q: Protocol>(&self, meter: Q::Meter) -> RequestLayers<Q> {
-        let shared = Shared {
-            service: self.shared.service.clone(),
-            timeout: self.shared.timeout,
-            own_timeouts: self.shared.own_timeouts.clone(),
-            limit: self.shared.limit,
-            meter,
-        };
-        RequestLayers {
-            shared: Arc::new(shared),
-            in_flight: self.in_flight.clone(),
-        }
-    }
 }
 
 impl<P: Protocol> Clone for RequestLayers<P> {
