@@ -113,7 +113,7 @@ async fn bind_and_serve(
         clock: Arc::new(SystemClock),
         shutdown: shutdown.clone(),
     });
-    let mut routes = rest::openapi::routes(&rest.openapi);
+    let mut routes = rest.named;
     routes.extend(rest::mlflow::named());
     let (method, path, answer) = rest.direct;
     let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())

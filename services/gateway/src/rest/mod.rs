@@ -20,6 +20,7 @@ mod open_inference;
 pub mod openapi;
 mod predictions;
 mod promotions;
+mod registration;
 mod retention;
 mod rollouts;
 mod runs;
@@ -37,6 +38,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::{ApiError, Gateway};
+use registration::{Named, Register};
 
 /// What handlers get.
 type App = Arc<Gateway>;
@@ -47,17 +49,16 @@ pub struct Rest {
     pub router: Router,
     /// The one that is answered without the router.
     pub direct: (Method, &'static str, DirectAnswer),
-    /// Their description.
-    pub openapi: utoipa::openapi::OpenApi,
+    /// Every route that is described: method and template.
+    pub named: Vec<(Method, String)>,
 }
 
-/// The routes with everything around them, and their description. A route is registered and described by one attribute, so neither can
+/// The routes with everything around them. A route is registered and described by one attribute, so neither can
 /// lack the other; MLflow's API alone is not described.
 pub fn router(gateway: Gateway) -> Rest {
     let app = Arc::new(gateway);
     let direct = classic::directly(app.clone());
-    let (router, described) = described().split_for_parts();
-    let openapi = openapi::completed(described);
+    let Named { router, names } = described();
     let router = router
         .merge(mlflow::routes())
         .fallback(async || ApiError::no_such_route())
@@ -68,27 +69,28 @@ pub fn router(gateway: Gateway) -> Rest {
     Rest {
         router,
         direct,
-        openapi,
+        named: names,
     }
 }
 
 /// The description alone.
 pub fn description() -> utoipa::openapi::OpenApi {
-    openapi::completed(described().into_openapi())
+    let about = OpenApiRouter::with_openapi(openapi::about());
+    openapi::completed(about.merge(described()).into_openapi())
 }
 
-fn described() -> OpenApiRouter<App> {
+fn described<R: Register>() -> R {
     // Answers that are small, and those that are written line by line, are never compressed, so they need not even be asked.
-    OpenApiRouter::with_openapi(openapi::about())
+    R::default()
         .routes(routes!(classic::index))
         .routes(routes!(classic::health))
         .routes(routes!(classic::predict))
         .routes(routes!(stream::predict))
-        .merge(compressed().layer(compression::layer()))
+        .merge(compressed::<R>().compressed())
 }
 
-fn compressed() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn compressed<R: Register>() -> R {
+    R::default()
         .routes(routes!(classic::predict_batch))
         .merge(open_inference_routes())
         .routes(routes!(predictions::predict))
@@ -138,8 +140,8 @@ fn compressed() -> OpenApiRouter<App> {
 }
 
 /// The paths of the protocol, versioned and not.
-fn open_inference_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+fn open_inference_routes<R: Register>() -> R {
+    R::default()
         .routes(routes!(open_inference::server))
         .routes(routes!(open_inference::live))
         .routes(routes!(open_inference::ready))

@@ -106,23 +106,23 @@ pub fn text(openapi: &OpenApi) -> String {
 
 /// Every route: method and template.
 pub fn routes(openapi: &OpenApi) -> Vec<(Method, String)> {
-    let of = |path: &str, item: &PathItem| {
-        let operations = [
-            (Method::GET, &item.get),
-            (Method::POST, &item.post),
-            (Method::PUT, &item.put),
-            (Method::PATCH, &item.patch),
-            (Method::DELETE, &item.delete),
-        ];
-        operations.map(|(method, operation)| operation.is_some().then(|| (method, path.to_owned())))
-    };
-    openapi
-        .paths
-        .paths
-        .iter()
-        .flat_map(|(path, item)| of(path, item))
-        .flatten()
-        .collect()
+    let paths = openapi.paths.paths.iter();
+    let named = paths.flat_map(|(path, item)| methods(item).map(|method| (method, path.clone())));
+    named.collect()
+}
+
+/// The methods that a path is described with.
+pub(super) fn methods(item: &PathItem) -> impl Iterator<Item = Method> {
+    let operations = [
+        (Method::GET, &item.get),
+        (Method::POST, &item.post),
+        (Method::PUT, &item.put),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
+    ];
+    operations
+        .into_iter()
+        .filter_map(|(method, operation)| operation.as_ref().map(|_| method))
 }
 
 /// The description without its routes.
