@@ -6,6 +6,8 @@
 //!
 //! Predictions are `read`: a repeated one carries the same request id, and readers of the prediction log drop repeats by it.
 
+mod gathering;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ use holdfast_chassis::settings::{ClientSettings, RetrySettings};
 use holdfast_chassis::{Common, Fault};
 use tonic::{Request, Response, Status, Streaming};
 
+use gathering::Gathering;
+
 use crate::metrics::{Metrics, PeerFailures, PeerName};
 
 /// Largest answer of a peer: 10,000 predictions with reasons fit many times over.
@@ -56,6 +60,8 @@ struct Peer {
 #[derive(Clone, Debug)]
 pub struct Peers {
     inference: Peer,
+    /// Predictions of one customer.
+    gathering: Gathering,
     /// The inference of the same process: it makes the predictions.
     beside: Option<Local<DynInferenceService>>,
     registry: Peer,
@@ -83,8 +89,10 @@ impl Peers {
                 failures: metrics.failures_of(name),
             })
         };
+        let inference = peer(PeerName::Inference, &common.peers.inference)?;
         Ok(Self {
-            inference: peer(PeerName::Inference, &common.peers.inference)?,
+            gathering: Gathering::new(inference.clone()),
+            inference,
             beside,
             registry: peer(PeerName::Registry, &common.peers.registry)?,
             training: peer(PeerName::Training, &common.peers.training)?,
@@ -104,8 +112,10 @@ impl Peers {
             retry: RetryPolicy::new(&once),
             ..peer.clone()
         };
+        let inference = hurried(&self.inference);
         Self {
-            inference: hurried(&self.inference),
+            gathering: Gathering::new(inference.clone()),
+            inference,
             beside: self.beside.clone(),
             registry: hurried(&self.registry),
             training: hurried(&self.training),
@@ -149,8 +159,17 @@ impl Peer {
         F: Fn(Request<Q>) -> Fut,
         Fut: Future<Output = Result<Response<A>, Status>>,
     {
+        self.within(None, message, call).await
+    }
+
+    /// A call that ends after `left`, and after its usual time in any case.
+    async fn within<Q, A, F, Fut>(&self, left: Option<Duration>, message: Q, call: F) -> Result<A, Fault>
+    where
+        F: Fn(Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<A>, Status>>,
+    {
         let mut request = Request::new(message);
-        request.set_timeout(self.deadline);
+        request.set_timeout(left.map_or(self.deadline, |left| left.min(self.deadline)));
         self.outcome(call(request).await)
     }
 
@@ -205,42 +224,53 @@ macro_rules! rpcs {
     };
 }
 
-/// Methods of [`Peers`] that the inference of the same process answers, if there is one: those that scores are asked for by. Elsewhere, large ones go where
-/// they hold up nobody: `customers` says how many a message has.
-macro_rules! predictions {
-    ($($rpc:literal $method:ident($request:ident, $customers:expr) -> $answer:ident;)+) => {
-        impl Peers {
-            $(
-                #[doc = concat!("Calls `", stringify!($method), "` of inference.\n\n# Errors\nThe peer's failure, or that it is away or late.")]
-                pub async fn $method(&self, message: inference::$request) -> Result<inference::$answer, Fault> {
-                    if let Some(local) = &self.beside {
-                        // Nothing is lost on the way: repeating would bring nothing, and needs a copy.
-                        let path = concat!("/holdfast.inference.v1.InferenceService/", $rpc);
-                        let (deadline, request) = (self.inference.deadline, Request::new(message));
-                        let call = local.call(path, deadline, request, |service, request| async move {
-                            service.$method(request).await
-                        });
-                        // Boxed for the reason given in `rpcs`.
-                        return self.inference.outcome(Box::pin(call).await);
-                    }
-                    let customers: fn(&inference::$request) -> usize = $customers;
-                    let channel = self.inference.channel_of(customers(&message));
-                    let call = |request| {
-                        let mut client =
-                            InferenceServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
-                        // Boxed for the reason given in `rpcs`.
-                        Box::pin(async move { client.$method(request).await })
-                    };
-                    self.inference.read(message, call).await
-                }
-            )+
+impl Peers {
+    /// Calls `predict` of inference.
+    ///
+    /// # Errors
+    /// The peer's failure, or that it is away or late.
+    pub async fn predict(&self, message: inference::PredictRequest) -> Result<inference::PredictResponse, Fault> {
+        if let Some(local) = &self.beside {
+            // Nothing is lost on the way: repeating would bring nothing, and needs a copy.
+            let path = "/holdfast.inference.v1.InferenceService/Predict";
+            let call = local.call(
+                path,
+                self.inference.deadline,
+                Request::new(message),
+                |service, request| async move { service.predict(request).await },
+            );
+            // Boxed for the reason given in `rpcs`.
+            return self.inference.outcome(Box::pin(call).await);
         }
-    };
-}
+        let ask = || self.gathering.predict(&message);
+        retry::idempotent(&self.inference.retry, ask).await
+    }
 
-predictions! {
-    "Predict" predict(PredictRequest, |_| 1) -> PredictResponse;
-    "PredictBatch" predict_batch(PredictBatchRequest, |batch| batch.customers.len()) -> PredictBatchResponse;
+    /// Calls `predict_batch` of inference. Large ones go where they hold up nobody.
+    ///
+    /// # Errors
+    /// The peer's failure, or that it is away or late.
+    pub async fn predict_batch(
+        &self,
+        message: inference::PredictBatchRequest,
+    ) -> Result<inference::PredictBatchResponse, Fault> {
+        if let Some(local) = &self.beside {
+            let path = "/holdfast.inference.v1.InferenceService/PredictBatch";
+            let call = local.call(
+                path,
+                self.inference.deadline,
+                Request::new(message),
+                |service, request| async move { service.predict_batch(request).await },
+            );
+            return self.inference.outcome(Box::pin(call).await);
+        }
+        let channel = self.inference.channel_of(message.customers.len());
+        let call = |request| {
+            let mut client = InferenceServiceClient::new(channel.clone()).max_decoding_message_size(MAX_ANSWER_BYTES);
+            Box::pin(async move { client.predict_batch(request).await })
+        };
+        self.inference.read(message, call).await
+    }
 }
 
 rpcs! { inference, InferenceServiceClient, inference:

@@ -94,6 +94,16 @@ pub(crate) fn predict(message: inference::PredictRequest) -> inference::PredictR
     }
 }
 
+pub(crate) fn predict_each(message: inference::PredictEachRequest) -> inference::PredictEachResponse {
+    use inference::predict_each_response::{Item, item::Outcome};
+    let answers = message.items.into_iter().map(|item| Item {
+        outcome: Some(Outcome::Answer(predict(item.predict.unwrap()))),
+    });
+    inference::PredictEachResponse {
+        items: answers.collect(),
+    }
+}
+
 pub(crate) fn predict_batch(message: inference::PredictBatchRequest) -> inference::PredictBatchResponse {
     inference::PredictBatchResponse {
         predictions: message

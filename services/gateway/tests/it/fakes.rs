@@ -225,6 +225,7 @@ macro_rules! unary {
 unary! {
     inference::InferenceService {
         predict(PredictRequest) -> PredictResponse;
+        predict_each(PredictEachRequest) -> PredictEachResponse;
         predict_batch(PredictBatchRequest) -> PredictBatchResponse;
         explain(ExplainRequest) -> ExplainResponse;
         get_model(GetModelRequest) -> GetModelResponse;

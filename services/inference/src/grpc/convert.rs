@@ -6,6 +6,7 @@ use holdfast_api::{customer, time};
 use holdfast_domain::{ColumnRole, FieldValue, Schema};
 use holdfast_model::{Input, InputKind, Reason};
 
+use crate::error::Result;
 use crate::service::out_of_domain::Kind;
 use crate::service::predict::Prediction;
 use crate::service::prediction_log::LogStatus;
@@ -43,6 +44,23 @@ pub(super) fn served(serving: &ServingModel) -> wire::ServedModel {
         model: Some(model),
         generation: serving.target.generation.0,
     }
+}
+
+/// What became of one of several requests in a call.
+pub(super) fn outcome(outcome: Result<wire::PredictResponse>) -> wire::predict_each_response::Item {
+    use wire::predict_each_response::{Failure, Item, item::Outcome};
+    let outcome = outcome.map_or_else(
+        |error| {
+            let status = super::status(error);
+            Outcome::Failure(Failure {
+                code: status.code() as i32,
+                message: status.message().to_owned(),
+                details: status.details().to_vec(),
+            })
+        },
+        Outcome::Answer,
+    );
+    Item { outcome: Some(outcome) }
 }
 
 pub(super) fn served_target(target: &Target) -> wire::ServedModel {

@@ -3,22 +3,27 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures::future::join_all;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use holdfast_api::common::v1::Customer;
 use holdfast_api::inference::v1 as wire;
 use holdfast_api::inference::v1::inference_service_server::InferenceService;
 use holdfast_api::time;
 use holdfast_chassis::error::{Fault, FieldViolation};
-use holdfast_chassis::telemetry::current_trace_id;
+use holdfast_chassis::telemetry::{RPC_TARGET, TraceContext, current_trace_id};
 use holdfast_domain::Feature;
 use jiff::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::{Instrument as _, Span};
 
 use super::{convert, status};
 use crate::error::{Error, Result};
 use crate::service::predict::{Checked, Envelope, Naming, Predictor};
 use crate::service::prediction_log::PredictionLog;
 use crate::service::status::StatusBoard;
+
+/// Independent requests in one call: they are scored where they arrive, and so many do not hold up others for long.
+const MOST_AT_ONCE: usize = 256;
 
 /// Who answers.
 #[derive(Clone, Debug)]
@@ -92,6 +97,29 @@ impl InferenceService for InferenceAdapter {
             predictions: predictions.collect(),
             served_by: Some(convert::served(&serving)),
             request_id: answer.request_id,
+        }))
+    }
+
+    async fn predict_each(
+        &self,
+        request: Request<wire::PredictEachRequest>,
+    ) -> Result<Response<wire::PredictEachResponse>, Status> {
+        let items = request.into_inner().items;
+        if items.is_empty() || items.len() > MOST_AT_ONCE {
+            let description = format!("there are {}, allowed are 1 to {MOST_AT_ONCE}", items.len());
+            let rule = if items.is_empty() { "required" } else { "too_many" };
+            let error = Error::Invalid(vec![FieldViolation::new("items", rule, description)]);
+            self.predictor.refused(&error, items.len());
+            return Err(status(error));
+        }
+        // All are scored before the first waits for the log, which then writes them together.
+        let outcomes = items.into_iter().map(|item| {
+            let span = span_of(item.traceparent);
+            predict_one(&self.predictor, item.predict.unwrap_or_default()).instrument(span)
+        });
+        let outcomes = join_all(outcomes).await.into_iter().map(convert::outcome);
+        Ok(Response::new(wire::PredictEachResponse {
+            items: outcomes.collect(),
         }))
     }
 
@@ -196,6 +224,22 @@ impl InferenceService for InferenceAdapter {
         let prediction_log = Some(convert::log_status(self.log.status()));
         Ok(Response::new(wire::FlushPredictionLogResponse { prediction_log }))
     }
+}
+
+/// The span of one of several requests in a call; disabled when it belongs to no trace.
+fn span_of(traceparent: String) -> Span {
+    if traceparent.is_empty() {
+        return Span::none();
+    }
+    let span = tracing::debug_span!(
+        target: RPC_TARGET,
+        "rpc",
+        otel.name = "holdfast.inference.v1.InferenceService/Predict",
+        otel.kind = "server",
+        rpc.system.name = "grpc",
+    );
+    TraceContext::from(traceparent).adopt(&span);
+    span
 }
 
 fn check_one(predictor: &Predictor, customer: Option<&Customer>, envelope: Envelope) -> Result<Checked> {

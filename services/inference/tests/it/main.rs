@@ -7,6 +7,7 @@
 
 mod champion;
 mod crash;
+mod each;
 mod log_files;
 mod observed;
 mod open_inference;

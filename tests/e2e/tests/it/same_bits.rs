@@ -108,6 +108,7 @@ async fn a_row_scores_to_the_bits_of_training_by_every_way() {
 
     for (way, bits) in [
         ("gRPC Predict", grpc(&up, &recorded).await),
+        ("gRPC PredictEach", grpc_each(&up, &recorded).await),
         ("gRPC PredictBatch", grpc_batch(&up, &recorded).await),
         ("gRPC PredictStream", grpc_stream(&up, &recorded).await),
         ("gRPC Explain", grpc_explain(&up, &recorded).await),
@@ -148,6 +149,32 @@ async fn grpc(up: &Up, recorded: &Recorded) -> Vec<u64> {
             ..Default::default()
         };
         bits.push(bits_of(client.predict(request).await.unwrap().into_inner().prediction));
+    }
+    bits
+}
+
+async fn grpc_each(up: &Up, recorded: &Recorded) -> Vec<u64> {
+    use typed::predict_each_response::item::Outcome;
+    let items: Vec<_> = recorded
+        .on_wire()
+        .map(|customer| typed::predict_each_request::Item {
+            predict: Some(typed::PredictRequest {
+                customer: Some(customer),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+        .collect();
+    let mut client = InferenceServiceClient::new(channel(up));
+    let mut bits = Vec::new();
+    for items in items.chunks(256) {
+        let request = typed::PredictEachRequest { items: items.to_vec() };
+        for item in client.predict_each(request).await.unwrap().into_inner().items {
+            let Some(Outcome::Answer(answer)) = item.outcome else {
+                panic!("{item:?}")
+            };
+            bits.push(bits_of(answer.prediction));
+        }
     }
     bits
 }
