@@ -49,6 +49,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Start all services in this process and serve until SIGINT or SIGTERM
     Up(commands::up::UpArgs),
+    /// Start the gateway and inference in this process, for predictions only; the other services run elsewhere
+    Serve(commands::serve::ServeArgs),
     /// Run the whole loop on a simulated or real bank: train, serve, drift, retrain, every claim checked
     Demo(DemoArgs),
     /// Tables of customers

@@ -2,9 +2,13 @@
 //!
 //! Each service is the very one that runs alone as `holdfast-<name>`: same settings, same gRPC between them. Only the process is shared.
 
+pub mod serving_node;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
+use holdfast_api::DynInferenceService;
+use holdfast_chassis::server::Local;
 use holdfast_chassis::settings::{self, Common, Section, SettingsSources};
 use holdfast_chassis::{Shutdown, UsageError};
 use holdfast_storage::BlobStoreKind;
@@ -119,10 +123,7 @@ impl Stack {
         let (_, inference) = options.load()?;
         let (_, monitoring) = options.load()?;
         let (_, gateway) = options.load()?;
-        if common.blob_store.kind == BlobStoreKind::Memory {
-            let why = "blob_store.kind: memory gives every service a store of its own, so that they cannot meet; use directory or s3";
-            return Err(UsageError(why.to_owned()).into());
-        }
+        shared_blobs(&common)?;
 
         let part = |name: &str| shutdown.child(name);
         let registry = holdfast_registry::start(common.clone(), registry, part("registry"))
@@ -145,11 +146,7 @@ impl Stack {
         common.peers.training = url(training.grpc);
         common.peers.monitoring = url(monitoring.grpc);
         common.peers.inference = url(inference.grpc);
-        // A part of inference's end: its predictions are made in there, so it must have answered them first.
-        let gateway =
-            holdfast_gateway::start_beside(Some(inference.local), common.clone(), gateway, serving.child("gateway"))
-                .await
-                .context("gateway")?;
+        let gateway = start_gateway(inference.local, common.clone(), gateway, &serving).await?;
 
         let addresses = Addresses {
             http: gateway.http,
@@ -194,6 +191,28 @@ impl Stack {
         self.shutdown.stopping().await;
         self.shutdown.finish().await;
     }
+}
+
+/// Refuses a blob store in which the services cannot meet.
+fn shared_blobs(common: &Common) -> Result<(), UsageError> {
+    if common.blob_store.kind == BlobStoreKind::Memory {
+        let why = "blob_store.kind: memory gives every service a store of its own, so that they cannot meet; use directory or s3";
+        return Err(UsageError(why.to_owned()));
+    }
+    Ok(())
+}
+
+/// Starts the gateway before the inference of this process. It ends as a part of inference's end, `serving`: its predictions are made in there, so it
+/// must have answered them first.
+async fn start_gateway(
+    beside: Local<DynInferenceService>,
+    common: Common,
+    settings: holdfast_gateway::Settings,
+    serving: &Shutdown,
+) -> anyhow::Result<holdfast_gateway::Running> {
+    holdfast_gateway::start_beside(Some(beside), common, settings, serving.child("gateway"))
+        .await
+        .context("gateway")
 }
 
 /// Starts training, and monitoring, which calls it.

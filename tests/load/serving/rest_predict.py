@@ -83,7 +83,7 @@ def against_axum(worker, directory, targets):
     server_core, load_core = load.pinned()
     os.sched_setaffinity(worker.process.pid, load_core)
     with contextlib.ExitStack() as stack:
-        ours = servers.whole_stack(directory.copy(), server_core)
+        ours = servers.serving_node(directory.copy(), server_core)
         stack.callback(ours.close)
         peer = servers.noop(["rest"], server_core)
         stack.callback(peer.close)
@@ -121,7 +121,7 @@ def wait(server, directory, rows="required"):
 
 def start_all(directory, cores, stack):
     """The six servers, by name and number of workers."""
-    started = {(ONE_PROCESS, 1): servers.whole_stack(directory.copy(), cores)}
+    started = {(ONE_PROCESS, 1): servers.serving_node(directory.copy(), cores)}
     stack.callback(started[(ONE_PROCESS, 1)].close)
     started[(TWO_PROCESSES, 1)] = two_processes(directory, cores, stack)
     for name, app in ((PIPELINE, "pipeline_app"), (LEAN, "lean_app")):
@@ -215,7 +215,7 @@ def cold_starts(directory, targets):
     """From the start of a process to its first good answer, the model on disk."""
     cores = os.sched_getaffinity(0)
     starts = {
-        ONE_PROCESS: lambda: servers.whole_stack(directory.copy(), cores),
+        ONE_PROCESS: lambda: servers.serving_node(directory.copy(), cores),
         PIPELINE: lambda: uvicorn("pipeline_app", 1, directory, cores),
         LEAN: lambda: uvicorn("lean_app", 1, directory, cores),
     }

@@ -168,16 +168,18 @@ def _service(binary, settings, data_dir, cores):
     )
 
 
-def whole_stack(data_dir, cores):
-    """Gateway, inference and the other three in one process. `grpc` is inference's address."""
-    command = [RELEASE / "holdfast", "up", "--data-dir", data_dir]
+def serving_node(data_dir, cores):
+    """Gateway and inference in one process; the others are away. `grpc` is inference's address."""
+    command = [RELEASE / "holdfast", "serve", "--data-dir", data_dir]
+    command += ["--http", "127.0.0.1:0", "--json"]
+    command += ["--set", "inference.champion.poll_interval_ms=20"]
+    command += ["--set", "peers.registry=http://127.0.0.1:1"]
     said = {}
 
     def find_address(line):
         said.update(json.loads(line))
         return said["http"]
 
-    command += ["--http", "127.0.0.1:0", "--json"]
     server = Server(command, cores, find_address=find_address, env={}, cwd=data_dir)
     server.grpc = said["grpc"]["inference"]
     return server

@@ -15,6 +15,7 @@ pub(crate) mod replicas;
 pub(crate) mod rollout;
 pub(crate) mod runs;
 pub(crate) mod score;
+pub(crate) mod serve;
 pub(crate) mod simulate;
 pub(crate) mod status;
 pub(crate) mod train;
@@ -59,8 +60,9 @@ impl Context {
 pub(crate) fn dispatch(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
     match command {
-        // These two are servers: the chassis owns their signals and their end.
+        // These are servers: the chassis owns their signals and their end.
         Command::Up(args) => up::main(args, Output::new(global.json)),
+        Command::Serve(args) => serve::main(args, Output::new(global.json)),
         Command::Demo(args) => demo::main(args, Output::new(global.json)),
         // Boxed, or the runtime's several ways to wait would each have the code of all commands in them.
         command => finish(block_on(Box::pin(client(global, command)))),
@@ -92,7 +94,9 @@ async fn client(global: Global, command: Command) -> Result<()> {
         Command::Outcomes(command) => outcomes::run(command, &context).await,
         Command::Gc(args) => gc::run(args, &context).await,
         Command::Status(args) => status::run(args, &context).await,
-        Command::Up(_) | Command::Demo(_) => Err(Failure::usage("this command serves and is not a client's")),
+        Command::Up(_) | Command::Serve(_) | Command::Demo(_) => {
+            Err(Failure::usage("this command serves and is not a client's"))
+        }
     }
 }
 

@@ -27,6 +27,13 @@ SIGINT and SIGTERM end it cleanly, with exit code 0.";
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct UpArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+}
+
+/// What commands take that serve.
+#[derive(Args, Debug)]
+pub(crate) struct ServerArgs {
     /// Where everything is kept
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -59,7 +66,7 @@ pub(crate) fn main(args: UpArgs, output: Output) -> ExitCode {
 }
 
 async fn up(args: UpArgs, output: Output, shutdown: Shutdown) -> anyhow::Result<()> {
-    let options = options(&args)?;
+    let options = args.servers.options()?;
     telemetry::init_once(&options.common()?.telemetry, "holdfast")?;
     let stack = Stack::start(options, &shutdown).await?;
     let addresses = stack.addresses();
@@ -76,37 +83,40 @@ async fn up(args: UpArgs, output: Output, shutdown: Shutdown) -> anyhow::Result<
     Ok(())
 }
 
-fn options(args: &UpArgs) -> anyhow::Result<StackOptions> {
-    let mut overrides = args
-        .set
-        .iter()
-        .map(|text| assignment(text))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut sources = SettingsSources::from_process(args.config.clone(), Vec::new());
-    if let Some(directory) = &args.data_dir {
-        overrides.push(("data_dir".to_owned(), Value::from(directory.to_string_lossy())));
+impl ServerArgs {
+    /// What was asked for.
+    pub(crate) fn options(&self) -> anyhow::Result<StackOptions> {
+        let mut overrides = self
+            .set
+            .iter()
+            .map(|text| assignment(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut sources = SettingsSources::from_process(self.config.clone(), Vec::new());
+        if let Some(directory) = &self.data_dir {
+            overrides.push(("data_dir".to_owned(), Value::from(directory.to_string_lossy())));
+        }
+        // Nobody chose how logs look: on a terminal a person reads them.
+        if std::io::stderr().is_terminal()
+            && sources.file.is_none()
+            && !sources.environment.contains_key("HOLDFAST_TELEMETRY__LOG_FORMAT")
+        {
+            sources
+                .overrides
+                .push(("telemetry.log_format".to_owned(), Value::from("text")));
+        }
+        sources.overrides.extend(overrides);
+        let any_port = self.http.is_some_and(|http| http.port() == 0);
+        let ports = match self.grpc_ports {
+            Some(GrpcPorts::Free) => Ports::Free,
+            None if any_port => Ports::Free,
+            Some(GrpcPorts::Default) | None => Ports::Settings,
+        };
+        Ok(StackOptions {
+            sources,
+            http: self.http,
+            ports,
+        })
     }
-    // Nobody chose how logs look: on a terminal a person reads them.
-    if std::io::stderr().is_terminal()
-        && sources.file.is_none()
-        && !sources.environment.contains_key("HOLDFAST_TELEMETRY__LOG_FORMAT")
-    {
-        sources
-            .overrides
-            .push(("telemetry.log_format".to_owned(), Value::from("text")));
-    }
-    sources.overrides.extend(overrides);
-    let any_port = args.http.is_some_and(|http| http.port() == 0);
-    let ports = match args.grpc_ports {
-        Some(GrpcPorts::Free) => Ports::Free,
-        None if any_port => Ports::Free,
-        Some(GrpcPorts::Default) | None => Ports::Settings,
-    };
-    Ok(StackOptions {
-        sources,
-        http: args.http,
-        ports,
-    })
 }
 
 fn assignment(text: &str) -> Result<(String, Value), UsageError> {

@@ -337,6 +337,7 @@ async fn wrong_usage_ends_with_two() {
 async fn every_command_shows_examples_in_its_help() {
     for command in [
         ["up"].as_slice(),
+        &["serve"],
         &["demo"],
         &["data", "import"],
         &["data", "explore"],

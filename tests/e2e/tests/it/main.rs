@@ -21,6 +21,7 @@ mod proofs;
 mod rollouts;
 mod same_bits;
 mod scoring;
+mod serving_node;
 mod support;
 mod tuning;
 mod webhooks;

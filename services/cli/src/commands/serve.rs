@@ -1,0 +1,63 @@
+//! `holdfast serve`: the gateway and inference in this process, without the rest.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use holdfast_chassis::{Shutdown, telemetry};
+
+use super::reported;
+use super::up::ServerArgs;
+use crate::output::{self, Output};
+use crate::stack::serving_node::{Addresses, ServingNode};
+
+const EXAMPLES: &str = "\
+Examples:
+  holdfast serve --set peers.registry=http://registry:7010     predictions on this machine, the registry on another
+  holdfast serve --config /etc/holdfast/config.yaml            one of several, behind a load balancer
+  holdfast serve --http 127.0.0.1:0 --json                     any free ports; one line of JSON says which
+
+It needs the blob store of the others (blob_store) and serves on from its last good model while they are away.
+SIGINT and SIGTERM end it cleanly, with exit code 0.";
+
+/// What `serve` takes.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    servers: ServerArgs,
+}
+
+/// Runs the command to its end.
+pub(crate) fn main(args: ServeArgs, output: Output) -> ExitCode {
+    holdfast_chassis::run("holdfast", |shutdown| serve(args, output, shutdown))
+}
+
+async fn serve(args: ServeArgs, output: Output, shutdown: Shutdown) -> anyhow::Result<()> {
+    let options = args.servers.options()?;
+    telemetry::init_once(&options.common()?.telemetry, "holdfast")?;
+    let node = ServingNode::start(&options, &shutdown).await?;
+    let addresses = node.addresses();
+    output
+        .emit(&addresses, || {
+            format!(
+                "Holdfast serves: http://{}\n{}\nCtrl-C ends it",
+                addresses.http,
+                table(&addresses)
+            )
+        })
+        .map_err(|failure| reported(&failure))?;
+    node.join().await;
+    Ok(())
+}
+
+fn table(addresses: &Addresses) -> String {
+    let mut table = output::table(["service", "address", "metrics and health"]);
+    let admin = &addresses.admin;
+    for (name, address, admin) in [
+        ("gateway", format!("http://{}", addresses.http), admin.gateway),
+        ("inference", addresses.grpc.inference.to_string(), admin.inference),
+    ] {
+        table.add_row([name.to_owned(), address, format!("http://{admin}")]);
+    }
+    table.to_string()
+}

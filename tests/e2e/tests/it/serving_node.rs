@@ -1,0 +1,76 @@
+//! `holdfast serve`: gateway and inference in one process, the rest elsewhere.
+
+use holdfast_testkit::{Stream, eventually};
+use serde_json::Value;
+
+use crate::command_line::{Up, text};
+use crate::support::{PATIENCE, customers, holdfast, record};
+
+#[tokio::test]
+async fn a_serving_node_answers_as_the_stack_does_follows_its_champions_and_outlives_it() {
+    let up = Up::start().await;
+    for seed in ["7", "8"] {
+        let bank = up.simulate(&format!("bank-{seed}.csv"), "3000").await;
+        let promote = if seed == "7" { [].as_slice() } else { &["--no-promote"] };
+        let train = [&["train", "--source", text(&bank), "--seed", seed], promote].concat();
+        up.json(&train).await;
+    }
+    let own = up.file("node");
+    let blobs = format!("blob_store.directory.path={}", text(&up.file("data").join("blobs")));
+    let registry = format!(
+        "peers.registry=http://{}",
+        up.ready["grpc"]["registry"].as_str().unwrap()
+    );
+    let arguments = ["serve", "--http", "127.0.0.1:0", "--json", "--data-dir", text(&own)];
+    let mut node = holdfast(arguments.iter().chain(&["--set", &blobs, "--set", &registry])).spawn();
+    let line = node
+        .wait_for_line("its ready line", PATIENCE, |line| line.stream == Stream::Stdout)
+        .await;
+    let ready: Value = serde_json::from_str(&line).unwrap();
+    for pointer in ["/http", "/grpc/inference", "/admin/gateway", "/admin/inference"] {
+        assert!(
+            ready.pointer(pointer).is_some_and(Value::is_string),
+            "no {pointer} in {ready}"
+        );
+    }
+    assert!(ready.pointer("/grpc/registry").is_none(), "{ready}");
+    let url = format!("http://{}", ready["http"].as_str().unwrap());
+
+    let customer = record(&customers(1)[0]);
+    let by_version = |version: &'static str| {
+        let (url, customer) = (url.clone(), customer.clone());
+        eventually("the node has the champion", PATIENCE, async move || {
+            let answer = reqwest::Client::new()
+                .post(format!("{url}/predict"))
+                .json(&customer)
+                .send();
+            let answer: Value = answer.await.unwrap().json().await.unwrap();
+            answer["model_version"] == version
+        })
+    };
+    let asked = async |url: &str| {
+        let answer = reqwest::Client::new()
+            .post(format!("{url}/predict"))
+            .json(&customer)
+            .send();
+        let answer: Value = answer.await.unwrap().error_for_status().unwrap().json().await.unwrap();
+        (
+            answer["model_version"].clone(),
+            answer["probabilities"][0].as_f64().unwrap().to_bits(),
+        )
+    };
+    by_version("1").await;
+    assert_eq!(asked(&url).await, asked(&up.url()).await);
+
+    up.json(&["promote", "2", "--override", "--note", "to be followed"])
+        .await;
+    by_version("2").await;
+    let before = asked(&url).await;
+    up.end().await;
+    assert_eq!(asked(&url).await, before);
+
+    node.terminate();
+    assert_eq!(node.wait_exit(PATIENCE).await.code(), Some(0));
+    node.wait_output(PATIENCE).await;
+    assert_eq!(node.stdout().len(), 1, "nothing but the line: {:?}", node.stdout());
+}
