@@ -1,10 +1,13 @@
 //! JSON bodies: type, size, time to arrive, form; each with its own answer. Bodies that are passed on as they come.
 
 use std::borrow::Cow;
+use std::pin::pin;
+use std::task::Poll;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use futures::poll;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -130,8 +133,13 @@ pub(super) fn upload_error(error: UploadError<axum::Error>, limit: u64) -> ApiEr
 /// The whole body, within the limits of size and time.
 pub(super) async fn read(request: Request, app: &App) -> Result<Bytes, ApiError> {
     let limit = app.settings.server.max_message_bytes;
-    let reading = Limited::new(request.into_body(), limit).collect();
-    match tokio::time::timeout(app.settings.body_timeout(), reading).await {
+    let mut reading = pin!(Limited::new(request.into_body(), limit).collect());
+    // Small ones are there with their head, and need no timer.
+    let read = match poll!(&mut reading) {
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(app.settings.body_timeout(), reading).await,
+    };
+    match read {
         Err(_) => Err(ApiError::body_timeout()),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(limit as u64)),

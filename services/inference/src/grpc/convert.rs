@@ -36,7 +36,7 @@ pub(super) fn model_ref(target: &Target) -> ModelRef {
 
 pub(super) fn served(serving: &ServingModel) -> wire::ServedModel {
     let model = ModelRef {
-        model: serving.target.model.to_string(),
+        model: serving.target.model.as_str().to_owned(),
         version: serving.target.version.0,
         artifact_digest: serving.digest_text.clone(),
     };

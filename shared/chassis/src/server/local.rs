@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,11 +53,10 @@ impl<T: ?Sized> Local<T> {
         let inner = tonic::Request::from_parts(tonic::metadata::MetadataMap::new(), extensions, message);
         // The layers know bodies of bytes: the answer goes around them.
         let answer = Mutex::new(None);
-        let mut work = Some((method, inner));
+        // Stays where it is: each layer would copy it into a future of its own.
+        let mut work = Some(pin!(method(self.service.clone(), inner)));
         let answering = tower::service_fn(|_: Request<()>| {
-            let work = work
-                .take()
-                .map(|(method, request)| method(self.service.clone(), request));
+            let work = work.take();
             let answer = &answer;
             async move {
                 let answered = match work {
