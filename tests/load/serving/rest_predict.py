@@ -220,6 +220,8 @@ def cold_starts(directory, targets):
         LEAN: lambda: uvicorn("lean_app", 1, directory, cores),
     }
     taken = {name: [] for name in starts}
+    # Whoever syncs a file of its own would wait for the logs of the batches before.
+    os.sync()
     for _ in range(COLD_STARTS):
         for name, start in starts.items():
             server = start()

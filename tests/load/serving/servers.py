@@ -172,7 +172,6 @@ def serving_node(data_dir, cores):
     """Gateway and inference in one process; the others are away. `grpc` is inference's address."""
     command = [RELEASE / "holdfast", "serve", "--data-dir", data_dir]
     command += ["--http", "127.0.0.1:0", "--json"]
-    command += ["--set", "inference.champion.poll_interval_ms=20"]
     command += ["--set", "peers.registry=http://127.0.0.1:1"]
     said = {}
 
