@@ -64,8 +64,6 @@ fn work(waiting: &Mutex<Receiver<Work>>, urgency: Urgency) {
         let Ok(work) = next else { return };
         // The panic hook has logged it; what the work held is dropped, and its answer with it.
         let _ = catch_unwind(AssertUnwindSafe(work));
-        // Low as the priority is, the thread would run on until the next tick of the clock.
-        std::thread::yield_now();
     }
 }
 

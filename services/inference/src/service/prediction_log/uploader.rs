@@ -9,7 +9,6 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use bytes::Bytes;
 use holdfast_domain::Schema;
@@ -57,9 +56,6 @@ struct Prepared {
     records: usize,
     damaged: usize,
 }
-
-/// Records encoded, in a tenth of a millisecond, before others have their turn.
-const GIVE_WAY_EVERY: usize = 128;
 
 /// What became of reading a segment.
 enum Reading {
@@ -312,10 +308,6 @@ fn encoded(mut frames: FrameReader<impl Read>) -> io::Result<Result<Encoded, For
         };
         first.get_or_insert(record.event_time);
         records += 1;
-        if records % GIVE_WAY_EVERY == 0 {
-            // A thread of low priority, too, runs on until the next tick of the clock, milliseconds, while those that answer are ready to.
-            thread::yield_now();
-        }
         if let Err(error) = encoder.push(&record) {
             return Ok(Err(error));
         }
