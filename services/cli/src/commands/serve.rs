@@ -12,7 +12,7 @@ use crate::stack::serving_node::{Addresses, ServingNode};
 
 const EXAMPLES: &str = "\
 Examples:
-  holdfast serve --set peers.registry=http://registry:7010     predictions on this machine, the registry on another
+  holdfast serve --set peers.registry=http://registry:50052    predictions on this machine, the registry on another
   holdfast serve --config /etc/holdfast/config.yaml            one of several, behind a load balancer
   holdfast serve --http 127.0.0.1:0 --json                     any free ports; one line of JSON says which
 
