@@ -9,6 +9,7 @@
 mod gathering;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _};
@@ -173,6 +174,23 @@ impl Peer {
         self.outcome(call(request).await)
     }
 
+    /// A call of a method in the same process. Nothing is lost on the way: repeating would bring nothing, and needs a copy.
+    async fn local<Q, A, F, Fut>(
+        &self,
+        service: &Local<DynInferenceService>,
+        path: &'static str,
+        message: Q,
+        method: F,
+    ) -> Result<A, Fault>
+    where
+        F: FnOnce(Arc<DynInferenceService>, Request<Q>) -> Fut,
+        Fut: Future<Output = Result<Response<A>, Status>>,
+    {
+        let call = service.call(path, self.deadline, Request::new(message), method);
+        // Boxed for the reason given in `rpcs`.
+        self.outcome(Box::pin(call).await)
+    }
+
     async fn slow<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
     where
         F: Fn(Request<Q>) -> Fut,
@@ -231,16 +249,9 @@ impl Peers {
     /// The peer's failure, or that it is away or late.
     pub async fn predict(&self, message: inference::PredictRequest) -> Result<inference::PredictResponse, Fault> {
         if let Some(local) = &self.beside {
-            // Nothing is lost on the way: repeating would bring nothing, and needs a copy.
             let path = "/holdfast.inference.v1.InferenceService/Predict";
-            let call = local.call(
-                path,
-                self.inference.deadline,
-                Request::new(message),
-                |service, request| async move { service.predict(request).await },
-            );
-            // Boxed for the reason given in `rpcs`.
-            return self.inference.outcome(Box::pin(call).await);
+            let predict = |service: Arc<DynInferenceService>, request| async move { service.predict(request).await };
+            return self.inference.local(local, path, message, predict).await;
         }
         let ask = || self.gathering.predict(&message);
         retry::idempotent(&self.inference.retry, ask).await
@@ -256,13 +267,9 @@ impl Peers {
     ) -> Result<inference::PredictBatchResponse, Fault> {
         if let Some(local) = &self.beside {
             let path = "/holdfast.inference.v1.InferenceService/PredictBatch";
-            let call = local.call(
-                path,
-                self.inference.deadline,
-                Request::new(message),
-                |service, request| async move { service.predict_batch(request).await },
-            );
-            return self.inference.outcome(Box::pin(call).await);
+            let predict =
+                |service: Arc<DynInferenceService>, request| async move { service.predict_batch(request).await };
+            return self.inference.local(local, path, message, predict).await;
         }
         let channel = self.inference.channel_of(message.customers.len());
         let call = |request| {

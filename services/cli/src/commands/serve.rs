@@ -6,9 +6,9 @@ use clap::Args;
 use holdfast_chassis::{Shutdown, telemetry};
 
 use super::reported;
-use super::up::ServerArgs;
-use crate::output::{self, Output};
-use crate::stack::serving_node::{Addresses, ServingNode};
+use super::up::{ServerArgs, table};
+use crate::output::Output;
+use crate::stack::serving_node::ServingNode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -42,22 +42,13 @@ async fn serve(args: ServeArgs, output: Output, shutdown: Shutdown) -> anyhow::R
             format!(
                 "Holdfast serves: http://{}\n{}\nCtrl-C ends it",
                 addresses.http,
-                table(&addresses)
+                table(
+                    (addresses.http, addresses.admin.gateway),
+                    &[("inference", addresses.grpc.inference, addresses.admin.inference)]
+                )
             )
         })
         .map_err(|failure| reported(&failure))?;
     node.join().await;
     Ok(())
-}
-
-fn table(addresses: &Addresses) -> String {
-    let mut table = output::table(["service", "address", "metrics and health"]);
-    let admin = &addresses.admin;
-    for (name, address, admin) in [
-        ("gateway", format!("http://{}", addresses.http), admin.gateway),
-        ("inference", addresses.grpc.inference.to_string(), admin.inference),
-    ] {
-        table.add_row([name.to_owned(), address, format!("http://{admin}")]);
-    }
-    table.to_string()
 }

@@ -133,20 +133,26 @@ fn assignment(text: &str) -> Result<(String, Value), UsageError> {
 impl crate::stack::Addresses {
     /// For people.
     pub(crate) fn table(&self) -> String {
-        let mut table = output::table(["service", "address", "metrics and health"]);
-        table.add_row([
-            "gateway".to_owned(),
-            format!("http://{}", self.http),
-            format!("http://{}", self.admin.gateway),
-        ]);
-        for (name, grpc, admin) in [
+        let others = [
             ("registry", self.grpc.registry, self.admin.registry),
             ("inference", self.grpc.inference, self.admin.inference),
             ("training", self.grpc.training, self.admin.training),
             ("monitoring", self.grpc.monitoring, self.admin.monitoring),
-        ] {
-            table.add_row([name.to_owned(), grpc.to_string(), format!("http://{admin}")]);
-        }
-        table.to_string()
+        ];
+        table((self.http, self.admin.gateway), &others)
     }
+}
+
+/// The gateway's address and admin address, and the name and the same of each of the others, for people.
+pub(super) fn table((http, admin): (SocketAddr, SocketAddr), others: &[(&str, SocketAddr, SocketAddr)]) -> String {
+    let mut table = output::table(["service", "address", "metrics and health"]);
+    table.add_row([
+        "gateway".to_owned(),
+        format!("http://{http}"),
+        format!("http://{admin}"),
+    ]);
+    for (name, grpc, admin) in others {
+        table.add_row([(*name).to_owned(), grpc.to_string(), format!("http://{admin}")]);
+    }
+    table.to_string()
 }

@@ -18,7 +18,7 @@ use tracing::{Instrument as _, Span};
 
 use super::{convert, status};
 use crate::error::{Error, Result};
-use crate::service::predict::{Checked, Envelope, Naming, Predictor};
+use crate::service::predict::{Checked, Envelope, Naming, Predictor, wrong_number};
 use crate::service::prediction_log::PredictionLog;
 use crate::service::status::StatusBoard;
 
@@ -105,10 +105,8 @@ impl InferenceService for InferenceAdapter {
         request: Request<wire::PredictEachRequest>,
     ) -> Result<Response<wire::PredictEachResponse>, Status> {
         let items = request.into_inner().items;
-        if items.is_empty() || items.len() > MOST_AT_ONCE {
-            let description = format!("there are {}, allowed are 1 to {MOST_AT_ONCE}", items.len());
-            let rule = if items.is_empty() { "required" } else { "too_many" };
-            let error = Error::Invalid(vec![FieldViolation::new("items", rule, description)]);
+        if let Some(violation) = wrong_number("items", items.len(), MOST_AT_ONCE) {
+            let error = Error::Invalid(vec![violation]);
             self.predictor.refused(&error, items.len());
             return Err(status(error));
         }

@@ -211,14 +211,7 @@ impl Predictor {
             violations.push(FieldViolation::new("request_id", "too_long", description));
         }
         let (count, most) = (rows.len(), self.settings.max_batch_rows);
-        if count == 0 || count > most {
-            let rule = if count == 0 { "required" } else { "too_many" };
-            violations.push(FieldViolation::new(
-                "records",
-                rule,
-                format!("there are {count}, allowed are 1 to {most}"),
-            ));
-        }
+        violations.extend(wrong_number("records", count, most));
         let mut checked = Vec::with_capacity(count.min(most));
         for (index, fields) in rows.take(most).enumerate() {
             match check_row(self.scorer.schema, fields) {
@@ -334,6 +327,17 @@ impl Predictor {
             served_by,
         })
     }
+}
+
+/// What is wrong with `count` items of a field; nothing when there are 1 to `most`.
+pub(crate) fn wrong_number(field: &str, count: usize, most: usize) -> Option<FieldViolation> {
+    let rule = match count {
+        0 => "required",
+        _ if count > most => "too_many",
+        _ => return None,
+    };
+    let description = format!("there are {count}, allowed are 1 to {most}");
+    Some(FieldViolation::new(field, rule, description))
 }
 
 #[inline]
