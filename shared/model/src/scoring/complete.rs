@@ -298,8 +298,9 @@ fn leaf_indices<const WORDS: usize>(
     indices
 }
 
-/// Adds the leaves that the rows of a block reach in a group of trees of `SIZE` leaves.
-#[inline(always)]
+/// Adds the leaves that the rows of a block reach in a group of trees of `SIZE` leaves. Apart from what is compiled for wide instructions: leaves are
+/// looked up one by one, and instructions that look up several are slower.
+#[inline(never)]
 fn add_rows<const SIZE: usize, const WORDS: usize>(
     leaves: &[f64],
     indices: &[Turned<u8, WORDS>; GROUP],

@@ -66,6 +66,7 @@ impl Predicates {
         sets.sort_unstable();
         sets.dedup();
         let bounds: Vec<f64> = numeric.iter().map(|(_, bound)| *bound).collect();
+        let rounds_to_f32 = trees.comparison() == Comparison::LessThanF32;
         let mut ranges = Vec::new();
         let mut start = 0;
         for own in numeric.chunk_by(|one, other| one.0 == other.0) {
@@ -74,12 +75,12 @@ impl Predicates {
                 rule: own[0].0,
                 start,
                 end,
-                sorted: SortedBounds::new(&bounds[start..end]),
+                sorted: SortedBounds::new(&bounds[start..end], rounds_to_f32),
             });
             start = end;
         }
         Self {
-            rounds_to_f32: trees.comparison() == Comparison::LessThanF32,
+            rounds_to_f32,
             ranges,
             bounds,
             sets,
@@ -139,12 +140,16 @@ impl Predicates {
 
     #[inline(always)]
     fn answer_range<const WORDS: usize>(&self, range: &Range, rows: &[Row], right: &mut [Lanes<WORDS>]) {
-        // A row's bit goes to the last bound that sends it right, and from there to all before.
+        // A row's bit goes to the last bound that sends it right, and from there to all before. Ranks first: bits that meet in one word wait for each other,
+        // and the search for the next rank should not wait with them.
+        let mut ranks = [0; WORD_ROWS];
         for (word, rows) in rows.chunks(WORD_ROWS).take(WORDS).enumerate() {
-            for (bit, row) in rows.iter().enumerate() {
-                let rank = self.rank(range, row[range.rule.column & COLUMN_MASK]);
-                if rank > 0 {
-                    right[rank - 1].0[word] |= 1 << bit;
+            for (rank, row) in ranks.iter_mut().zip(rows) {
+                *rank = self.rank(range, row[range.rule.column & COLUMN_MASK]);
+            }
+            for (bit, rank) in ranks[..rows.len()].iter().enumerate() {
+                if let Some(own) = rank.checked_sub(1).and_then(|last| right.get_mut(last)) {
+                    own.0[word] |= 1 << bit;
                 }
             }
         }

@@ -37,7 +37,10 @@ impl ExitTrees {
         if in_any_order {
             spans.sort_by_key(|tree| words_of(tree.leaves.len()));
         }
-        let mut splits = Splits::default();
+        let mut splits = Splits {
+            rounds_to_f32: trees.comparison() == Comparison::LessThanF32,
+            ..Splits::default()
+        };
         let mut words = Vec::with_capacity(spans.len());
         let mut word = 0;
         for tree in &spans {
@@ -55,11 +58,12 @@ impl ExitTrees {
         }
         let blocks = word.div_ceil(BLOCK);
         let mut cuts = Vec::new();
+        let rounds_to_f32 = splits.rounds_to_f32;
         let parts = splits.columns(blocks, &mut cuts)?;
         let (columns, lookups, table) = share(parts, blocks)?;
         Some(Self {
             arch: pulp::Arch::new(),
-            rounds_to_f32: trees.comparison() == Comparison::LessThanF32,
+            rounds_to_f32,
             columns,
             lookups,
             table,
@@ -138,6 +142,7 @@ impl Column {
 /// The splits of all trees by column.
 #[derive(Default)]
 struct Splits {
+    rounds_to_f32: bool,
     numeric: BTreeMap<usize, Vec<NumericSplit>>,
     categorical: BTreeMap<usize, Vec<(CodeSet, Vec<Cut>)>>,
 }
@@ -191,14 +196,21 @@ impl Splits {
         let step = FEWEST_CUTS.max(count.div_ceil(free));
         for (index, splits) in &mut self.numeric {
             splits.sort_by(|one, other| one.bound.total_cmp(&other.bound));
-            parts.push(numbers(*index, splits, words.clone(), step, all)?);
+            let column = numbers(*index, (splits, self.rounds_to_f32), words.clone(), step, all)?;
+            parts.push(column);
         }
         Some(parts)
     }
 }
 
 /// A numeric column; `None` when what is as good as zero is not one value. Splits come by ascending bound.
-fn numbers(index: usize, splits: &[NumericSplit], mut words: Words, step: usize, all: &mut Vec<Cut>) -> Option<Part> {
+fn numbers(
+    index: usize,
+    (splits, rounds_to_f32): (&[NumericSplit], bool),
+    mut words: Words,
+    step: usize,
+    all: &mut Vec<Cut>,
+) -> Option<Part> {
     let mut rows = Vec::new();
     let mut row = |words: &Words, cuts: usize| {
         rows.push(words.clone());
@@ -228,7 +240,7 @@ fn numbers(index: usize, splits: &[NumericSplit], mut words: Words, step: usize,
         }
         by_rank.push(own);
     }
-    let bounds = SortedBounds::new(&bounds);
+    let bounds = SortedBounds::new(&bounds, rounds_to_f32);
     let values = Values::Numbers { bounds, by_rank, zero };
     Some((
         Column {

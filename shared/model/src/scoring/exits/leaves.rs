@@ -143,8 +143,8 @@ impl InAnyOrder {
         Self(all)
     }
 
-    /// The sum of the leaves that are left.
-    #[inline(always)]
+    /// The sum of the leaves that are left. Apart from what is compiled for wide instructions, which make look-ups slower.
+    #[inline(never)]
     pub(super) fn sum(&self, exits: &Exits) -> f64 {
         let [one, two, three, four] = &self.0;
         let (one, two) = (one.sum::<1, 16>(exits), two.sum::<2, 32>(exits));
