@@ -32,6 +32,7 @@ const FORMAT: TableFormat = TableFormat {
     kind: "outcomes",
     version: FORMAT_VERSION,
     without_dictionary: &["customer_key"],
+    row_group_rows: ROW_GROUP_ROWS,
 };
 
 static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -43,6 +43,8 @@ const FORMAT: TableFormat = TableFormat {
     kind: "predictions",
     version: FORMAT_VERSION,
     without_dictionary: &["request_id", "event_time", "score", "trace_id"],
+    // A segment is encoded beside the predictions of its replica, whose memory it takes.
+    row_group_rows: 16_384,
 };
 
 static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {

@@ -30,6 +30,7 @@ const FORMAT: TableFormat = TableFormat {
     kind: "shadows",
     version: FORMAT_VERSION,
     without_dictionary: &["request_id", "event_time", "champion_score", "challenger_score"],
+    row_group_rows: ROW_GROUP_ROWS,
 };
 
 static COLUMNS: LazyLock<SchemaRef> = LazyLock::new(|| {

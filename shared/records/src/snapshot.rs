@@ -28,6 +28,7 @@ const FORMAT: TableFormat = TableFormat {
     kind: "snapshot",
     version: FORMAT_VERSION,
     without_dictionary: &["CLIENTNUM"],
+    row_group_rows: ROW_GROUP_ROWS,
 };
 /// The newest version of manifests. One without a window is written as version 1, which readers of before know.
 pub const MANIFEST_VERSION: u32 = 2;

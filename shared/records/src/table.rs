@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::FormatError;
 
-/// Rows of a row group, and of the batches it is built from.
+/// Rows of a row group of what is in memory as a whole, and of the batches it is built from.
 pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
 const READ_BATCH_ROWS: usize = 8_192;
 const PAGE_BYTES: usize = 1 << 20;
@@ -49,6 +49,8 @@ pub(crate) struct TableFormat {
     pub(crate) version: u32,
     /// Columns whose values hardly repeat: a dictionary would only cost.
     pub(crate) without_dictionary: &'static [&'static str],
+    /// Rows of a row group. Its writer holds so many, and a reader at least their columns.
+    pub(crate) row_group_rows: usize,
 }
 
 /// An opened table: its checksum holds and its version is known.
@@ -72,7 +74,7 @@ impl TableFormat {
             .set_data_page_size_limit(PAGE_BYTES)
             .set_data_page_row_count_limit(PAGE_ROWS)
             .set_write_batch_size(1_024)
-            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_max_row_group_row_count(Some(self.row_group_rows))
             .set_max_row_group_bytes(None)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_statistics_truncate_length(Some(64))
@@ -253,6 +255,7 @@ mod tests {
         kind: "sample",
         version: 2,
         without_dictionary: &["text"],
+        row_group_rows: ROW_GROUP_ROWS,
     };
 
     fn encode(format: &TableFormat, texts: &[&str]) -> Bytes {

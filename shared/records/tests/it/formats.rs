@@ -69,6 +69,23 @@ fn more_rows_than_a_row_group_read_back_in_their_order() {
 }
 
 #[test]
+fn a_segment_of_many_predictions_reads_back_in_its_order() {
+    let samples = sample_predictions();
+    let records: Vec<_> = (0..40_000)
+        .map(|row| prediction::PredictionRecord {
+            row_index: row,
+            ..samples[row as usize % samples.len()].clone()
+        })
+        .collect();
+    let bytes = prediction::encode(&records, schema()).unwrap();
+    assert_eq!(
+        Digest::of(&bytes),
+        Digest::of(&prediction::encode(&records, schema()).unwrap())
+    );
+    assert!(prediction::decode(bytes, schema()).unwrap() == records);
+}
+
+#[test]
 fn the_order_of_rows_is_a_part_of_the_digest() {
     let customers = sample_customers();
     let reversed: Vec<_> = customers.iter().rev().copied().collect();

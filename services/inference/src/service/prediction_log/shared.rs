@@ -88,6 +88,11 @@ impl Shared {
         (state.bytes, state.records)
     }
 
+    /// Whether more than so many bytes are on local disk. It takes no lock: a thread of low priority may ask in passing.
+    pub(crate) fn holds_more_than(&self, bytes: u64) -> bool {
+        u64::try_from(self.metrics.spool_bytes.get()).is_ok_and(|held| held > bytes)
+    }
+
     /// The next number for a segment.
     pub(crate) fn take_sequence(&self) -> std::io::Result<u64> {
         self.sequence.lock().unwrap_or_else(PoisonError::into_inner).take()

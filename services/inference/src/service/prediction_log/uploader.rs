@@ -9,6 +9,8 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use holdfast_domain::Schema;
@@ -27,6 +29,12 @@ use crate::settings::{PredictionLogSettings, waits};
 const DAMAGED: &str = "damaged";
 /// The share of the spool's limit from which on segments are encoded at once.
 const URGENT_SHARE: u64 = 8;
+/// The share from which on they are encoded without a pause.
+const PRESSING_SHARE: u64 = 4;
+/// Records that are encoded in one go: some hundred microseconds.
+const PIECE: usize = 256;
+/// What follows a piece.
+const PAUSE: Duration = Duration::from_micros(50);
 
 #[derive(Debug)]
 pub(super) struct Uploader {
@@ -146,8 +154,16 @@ impl Uploader {
     /// reach the limit: then it has the same right to the processor as they.
     async fn read(&self, sequence: u64, bytes: u64) -> Result<Reading, Retry> {
         let path = segment::path(&self.shared.directory, sequence);
-        let reading = move || read_segment(&path, sequence, bytes);
-        let urgent = self.shared.is_flushing() || self.shared.spooled().0 > self.settings.limit_bytes / URGENT_SHARE;
+        let (shared, limit) = (Arc::clone(&self.shared), self.settings.limit_bytes);
+        // A thread that the kernel has chosen once, however low its priority, runs on until the next tick of the clock, milliseconds, while
+        // threads that have something to answer are ready to run: whoever sleeps between lets them.
+        let breathe = move || {
+            if !shared.is_flushing() && !shared.holds_more_than(limit / PRESSING_SHARE) {
+                thread::sleep(PAUSE);
+            }
+        };
+        let reading = move || read_segment(&path, sequence, bytes, breathe);
+        let urgent = self.shared.is_flushing() || self.shared.holds_more_than(limit / URGENT_SHARE);
         let read = if urgent {
             tokio::task::spawn_blocking(reading).await.ok()
         } else {
@@ -242,7 +258,7 @@ impl Uploader {
     }
 }
 
-fn read_segment(path: &Path, sequence: u64, bytes: u64) -> io::Result<Reading> {
+fn read_segment(path: &Path, sequence: u64, bytes: u64, breathe: impl Fn()) -> io::Result<Reading> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -262,7 +278,7 @@ fn read_segment(path: &Path, sequence: u64, bytes: u64) -> io::Result<Reading> {
         records,
         damaged,
         first,
-    } = match encoded(frames)? {
+    } = match encoded(frames, breathe)? {
         Ok(encoded) => encoded,
         Err(error @ FormatError::Unstorable(_)) => return Ok(Reading::Unusable(error.to_string())),
         Err(error) => return Ok(Reading::Unusable(format!("it cannot be encoded: {error}"))),
@@ -294,8 +310,8 @@ struct Encoded {
     first: Option<Timestamp>,
 }
 
-/// Encodes the frames that are records.
-fn encoded(mut frames: FrameReader<impl Read>) -> io::Result<Result<Encoded, FormatError>> {
+/// Encodes the frames that are records, and calls `breathe` after every [`PIECE`] of them.
+fn encoded(mut frames: FrameReader<impl Read>, breathe: impl Fn()) -> io::Result<Result<Encoded, FormatError>> {
     let mut encoder = match SegmentEncoder::new() {
         Ok(encoder) => encoder,
         Err(error) => return Ok(Err(error)),
@@ -311,6 +327,9 @@ fn encoded(mut frames: FrameReader<impl Read>) -> io::Result<Result<Encoded, For
         if let Err(error) = encoder.push(&record) {
             return Ok(Err(error));
         }
+        if records % PIECE == 0 {
+            breathe();
+        }
     }
     let damaged = frames.damaged + unreadable;
     Ok(encoder.finish().map(|body| Encoded {
@@ -319,4 +338,35 @@ fn encoded(mut frames: FrameReader<impl Read>) -> io::Result<Result<Encoded, For
         damaged,
         first,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use holdfast_records::Slug;
+
+    use super::*;
+
+    #[test]
+    fn a_segment_is_encoded_piece_by_piece_and_what_is_no_record_is_counted() {
+        let schema = Schema::embedded();
+        let mut bytes = segment::header(&Slug::parse("blue-1").unwrap());
+        let header = bytes.len();
+        let records: Vec<_> = (0..2 * PIECE as u32 + 1)
+            .map(|row| record::sample(row, schema))
+            .collect();
+        for record in &records {
+            let (answered, row) = record::parts(record);
+            segment::frame(&answered, &row, schema, &mut bytes);
+        }
+        // Within the first record.
+        bytes[header + 40] ^= 1;
+        let breaths = Cell::new(0);
+        let (frames, _) = FrameReader::open(bytes.as_slice()).unwrap().unwrap();
+        let encoded = encoded(frames, || breaths.set(breaths.get() + 1)).unwrap().unwrap();
+        assert_eq!((encoded.records, encoded.damaged, breaths.get()), (2 * PIECE, 1, 2));
+        assert_eq!(encoded.first, Some(records[1].event_time));
+        assert_eq!(prediction::decode(encoded.body, schema).unwrap(), records[1..]);
+    }
 }
