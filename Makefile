@@ -23,7 +23,7 @@ files = $(shell git ls-files --cached --others --exclude-standard -- $(1))
 RELEASE := $(CARGO) build --release --locked --workspace --exclude holdfast-load
 
 .PHONY: build
-build: ## Build the holdfast command and the five services into target/release
+build: ## Build the holdfast command, the five services and the serving node into target/release
 	$(RELEASE) --bins
 
 .PHONY: build-command
@@ -144,7 +144,7 @@ bench-grpc: .tools/load.stamp ## gRPC Predict with its full log, beside a tonic 
 
 .PHONY: bench-rest
 bench-rest: .tools/load.stamp ## REST /predict and batches, beside an axum server that does nothing and beside servers in Python
-	$(CARGO) build --release --locked --package holdfast-cli --package holdfast-inference --package holdfast-gateway --package holdfast-load --bins
+	$(CARGO) build --release --locked --package holdfast-serving --package holdfast-inference --package holdfast-gateway --package holdfast-load --bins
 	$(LOAD_PYTHON) tests/load/serving/rest_predict.py
 
 .PHONY: bench-batch

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the images holdfast-{registry,inference,training,monitoring,gateway}:$IMAGE_TAG and, unless PROMETHEUS_IMAGE
+# Builds the images holdfast-{registry,inference,training,monitoring,gateway,serving}:$IMAGE_TAG and, unless PROMETHEUS_IMAGE
 # names another, holdfast-prometheus:$IMAGE_TAG. Needs an engine that answers.
 #
 # The binaries are compiled here, not in a build stage: an image then needs no base image with a Rust toolchain, which a
@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-services=(registry inference training monitoring gateway)
+services=(registry inference training monitoring gateway serving)
 tag=${IMAGE_TAG:-local}
 context=target/containers
 host=$(rustc -vV | sed -n 's/^host: //p')

@@ -2,16 +2,12 @@
 //!
 //! Each service is the very one that runs alone as `holdfast-<name>`: same settings, same gRPC between them. Only the process is shared.
 
-pub mod serving_node;
-
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use holdfast_api::DynInferenceService;
-use holdfast_chassis::server::Local;
+use holdfast_chassis::Shutdown;
 use holdfast_chassis::settings::{self, Common, Section, SettingsSources};
-use holdfast_chassis::{Shutdown, UsageError};
-use holdfast_storage::BlobStoreKind;
+use holdfast_serving::{check_blob_store, start_gateway, url};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -94,7 +90,11 @@ impl StackOptions {
         Ok(self.load::<holdfast_registry::Settings>()?.0)
     }
 
-    fn load<S: Section>(&self) -> anyhow::Result<(Common, S)> {
+    /// They and a service's own.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub(crate) fn load<S: Section>(&self) -> anyhow::Result<(Common, S)> {
         let mut sources = self.sources.clone();
         let mut set = |key: &str, value: Value| sources.overrides.push((format!("{}.{key}", S::NAME), value));
         let is_gateway = S::NAME == holdfast_gateway::Settings::NAME;
@@ -123,7 +123,7 @@ impl Stack {
         let (_, inference) = options.load()?;
         let (_, monitoring) = options.load()?;
         let (_, gateway) = options.load()?;
-        shared_blobs(&common)?;
+        check_blob_store(&common)?;
 
         let part = |name: &str| shutdown.child(name);
         let registry = holdfast_registry::start(common.clone(), registry, part("registry"))
@@ -193,28 +193,6 @@ impl Stack {
     }
 }
 
-/// Refuses a blob store in which the services cannot meet.
-fn shared_blobs(common: &Common) -> Result<(), UsageError> {
-    if common.blob_store.kind == BlobStoreKind::Memory {
-        let why = "blob_store.kind: memory gives every service a store of its own, so that they cannot meet; use directory or s3";
-        return Err(UsageError(why.to_owned()));
-    }
-    Ok(())
-}
-
-/// Starts the gateway before the inference of this process. It ends as a part of inference's end, `serving`: its predictions are made in there, so it
-/// must have answered them first.
-async fn start_gateway(
-    beside: Local<DynInferenceService>,
-    common: Common,
-    settings: holdfast_gateway::Settings,
-    serving: &Shutdown,
-) -> anyhow::Result<holdfast_gateway::Running> {
-    holdfast_gateway::start_beside(Some(beside), common, settings, serving.child("gateway"))
-        .await
-        .context("gateway")
-}
-
 /// Starts training, and monitoring, which calls it.
 async fn watching(
     mut common: Common,
@@ -229,30 +207,4 @@ async fn watching(
         .await
         .context("monitoring")?;
     Ok((training, monitoring))
-}
-
-/// How to reach a server of this machine that listens at `address`.
-fn url(address: SocketAddr) -> String {
-    let mut reachable = address;
-    if address.ip().is_unspecified() {
-        let loopback = if address.is_ipv4() {
-            Ipv4Addr::LOCALHOST.into()
-        } else {
-            Ipv6Addr::LOCALHOST.into()
-        };
-        reachable.set_ip(loopback);
-    }
-    format!("http://{reachable}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_on_all_addresses_is_reached_on_the_loopback_one() {
-        assert_eq!(url("0.0.0.0:8080".parse().unwrap()), "http://127.0.0.1:8080");
-        assert_eq!(url("[::]:8080".parse().unwrap()), "http://[::1]:8080");
-        assert_eq!(url("192.0.2.1:8080".parse().unwrap()), "http://192.0.2.1:8080");
-    }
 }

@@ -30,5 +30,5 @@ pub use error::{Code, Fault, FieldViolation};
 pub use readiness::{Condition, ConditionReport, Readiness, ReadinessReport};
 pub use run::{UsageError, run};
 pub use service_main::{About, Action, ServiceArgs, printed_settings, service_main};
-pub use settings::{Common, Secret, Section, ServerSettings, SettingsSources, SettingsViolation};
+pub use settings::{Common, Secret, Section, Sections, ServerSettings, SettingsSources, SettingsViolation};
 pub use shutdown::{FLUSH_DEADLINE, JOIN_DEADLINE, Outcome, Shutdown};

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::health_command::{self, DEFAULT_TIMEOUT};
 use crate::run::{UsageError, run};
-use crate::settings::{self, Common, Section, SettingsSources};
+use crate::settings::{self, Common, Sections, SettingsSources};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -44,7 +44,7 @@ pub enum Action {
     PrintSettings,
     /// Ask the running service whether it is ready.
     Health {
-        /// Its admin address; `None` for that of the settings.
+        /// Its admin address; `None` for those of the settings.
         address: Option<SocketAddr>,
         /// How long to wait.
         timeout: Duration,
@@ -132,7 +132,7 @@ fn usage(problem: impl Into<String>) -> UsageError {
 /// Does what the process's command line asks for. `start` runs the service until `shutdown` triggers.
 pub fn service_main<S, F, Fut>(about: &About, start: F) -> ExitCode
 where
-    S: Section,
+    S: Sections,
     F: FnOnce(Common, S, Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
@@ -158,14 +158,14 @@ fn run_or_exit<S, F, Fut>(
     start: F,
 ) -> ExitCode
 where
-    S: Section,
+    S: Sections,
     F: FnOnce(Common, S, Shutdown) -> Fut,
     Fut: Future<Output = anyhow::Result<()>>,
 {
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(sources)) => run(name, |shutdown| async move {
-            let (common, settings) = settings::load::<S>(&sources)?;
+            let (common, settings) = S::load(&sources)?;
             telemetry::init_once(&common.telemetry, name)?;
             start(common, settings, shutdown).await
         }),
@@ -181,39 +181,61 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// The settings in force as YAML, secrets redacted.
 ///
 /// # Errors
-/// Those of [`settings::load`].
-pub fn printed_settings<S: Section>(sources: &SettingsSources) -> anyhow::Result<String> {
-    let (common, section) = settings::load::<S>(sources)?;
+/// Those of [`Sections::load`].
+pub fn printed_settings<S: Sections>(sources: &SettingsSources) -> anyhow::Result<String> {
+    let (common, sections) = S::load(sources)?;
     let mut tree = match serde_json::to_value(&common)? {
         Value::Object(keys) => keys,
         _ => Map::new(),
     };
-    tree.insert(S::NAME.to_owned(), serde_json::to_value(&section)?);
+    tree.extend(
+        sections
+            .values()?
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), values)),
+    );
     Ok(serde_saphyr::to_string(&Value::Object(tree))?)
 }
 
-fn health<S: Section>(
+fn health<S: Sections>(
     sources: &SettingsSources,
     address: Option<SocketAddr>,
     timeout: Duration,
 ) -> anyhow::Result<String> {
-    let address = match address {
-        Some(address) => address,
+    let addresses = match address {
+        Some(address) => vec![address],
         None => {
-            let (_, section) = settings::load::<S>(sources)?;
-            let server = section
-                .server()
-                .ok_or_else(|| UsageError(format!("{} has no admin server", S::NAME)))?;
-            server.admin
+            let (_, sections) = S::load(sources)?;
+            let servers = sections.servers();
+            if servers.is_empty() {
+                return Err(UsageError("there is no admin server".to_owned()).into());
+            }
+            servers.iter().map(|server| server.admin).collect()
         }
     };
-    Ok(health_command::check(address, timeout)? + "\n")
+    let ready = addresses
+        .into_iter()
+        .map(|address| Ok(health_command::check(address, timeout)? + "\n"));
+    ready.collect()
 }
 
-fn help<S: Section>(about: &About) -> String {
+fn help<S: Sections>(about: &About) -> String {
     let About { name, summary, .. } = about;
-    let section = S::NAME;
-    let variable = section.to_ascii_uppercase();
+    let sections = S::described();
+    let variable = sections
+        .first()
+        .map(|(name, _)| name.to_ascii_uppercase())
+        .unwrap_or_default();
+    let names: Vec<String> = sections.iter().map(|(name, _)| format!("`{name}`")).collect();
+    let names = format!(
+        "section{} {}",
+        if names.len() == 1 { "" } else { "s" },
+        names.join(" and ")
+    );
+    let defaults: String = sections
+        .iter()
+        .map(|(name, defaults)| format!("\nThe section `{name}` and its defaults:\n\n{}", indented(defaults)))
+        .collect();
     format!(
         "{summary}
 
@@ -232,18 +254,14 @@ SIGINT or SIGTERM end it: it finishes what it is doing and exits with 0. A secon
   --help             show this
 
 Settings come from built-in defaults, then the file, then the environment, then --set. The file has keys that all
-services share (data_dir, blob_store, telemetry, peers, database, client) and a section `{section}`. In the environment,
+services share (data_dir, blob_store, telemetry, peers, database, client) and the {names}. In the environment,
 HOLDFAST_ and the path in capitals, two underscores between levels:
 
   HOLDFAST_{variable}__BIND=127.0.0.1:0 HOLDFAST_TELEMETRY__LOG_FORMAT=text {name}
 
 DB_HOST, DB_PORT, DB_USER, DB_PASSWORD and DB_NAME set database.*. HOLDFAST_LOG=debug is short for telemetry.log_filter.
 Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
-
-The section `{section}` and its defaults:
-
-{defaults}",
-        defaults = indented(S::DEFAULTS),
+{defaults}"
     )
 }
 

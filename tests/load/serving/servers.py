@@ -157,11 +157,11 @@ def gateway(inference_address, data_dir, cores):
     return _service("holdfast-gateway", settings, data_dir, cores)
 
 
-def _service(binary, settings, data_dir, cores):
+def _service(binary, settings, data_dir, cores, find_address=listening):
     return Server(
         [RELEASE / binary],
         cores,
-        find_address=listening,
+        find_address=find_address,
         env=settings,
         cwd=data_dir,
         stderr=subprocess.STDOUT,
@@ -170,17 +170,23 @@ def _service(binary, settings, data_dir, cores):
 
 def serving_node(data_dir, cores):
     """Gateway and inference in one process; the others are away. `grpc` is inference's address."""
-    command = [RELEASE / "holdfast", "serve", "--data-dir", data_dir]
-    command += ["--http", "127.0.0.1:0", "--json"]
-    command += ["--set", "peers.registry=http://127.0.0.1:1"]
-    said = {}
+    settings = {
+        "HOLDFAST_DATA_DIR": str(data_dir),
+        "HOLDFAST_INFERENCE__BIND": "127.0.0.1:0",
+        "HOLDFAST_INFERENCE__ADMIN": "127.0.0.1:0",
+        "HOLDFAST_GATEWAY__BIND": "127.0.0.1:0",
+        "HOLDFAST_GATEWAY__ADMIN": "127.0.0.1:0",
+        "HOLDFAST_PEERS__REGISTRY": "http://127.0.0.1:1",
+    }
+    found = []
 
-    def find_address(line):
-        said.update(json.loads(line))
-        return said["http"]
+    def both(line):
+        """The gateway's, which starts behind inference."""
+        found.extend(filter(None, [listening(line)]))
+        return found[1] if len(found) == 2 else None
 
-    server = Server(command, cores, find_address=find_address, env={}, cwd=data_dir)
-    server.grpc = said["grpc"]["inference"]
+    server = _service("holdfast-serving", settings, data_dir, cores, both)
+    server.grpc = found[0]
     return server
 
 

@@ -1,14 +1,15 @@
 //! `holdfast serve`: the gateway and inference in this process, without the rest.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
 use holdfast_chassis::{Shutdown, telemetry};
+use serde::Serialize;
 
 use super::reported;
 use super::up::{ServerArgs, table};
 use crate::output::Output;
-use crate::stack::serving_node::ServingNode;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +28,33 @@ pub(crate) struct ServeArgs {
     servers: ServerArgs,
 }
 
+/// The gRPC address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct GrpcAddress {
+    /// Inference.
+    inference: SocketAddr,
+}
+
+/// The admin addresses: `/metrics`, `/livez`, `/readyz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct AdminAddresses {
+    /// The gateway.
+    gateway: SocketAddr,
+    /// Inference.
+    inference: SocketAddr,
+}
+
+/// Where it answers, with real ports. Its JSON form is the line that `holdfast serve --json` prints: that of `holdfast up`, without the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Addresses {
+    /// REST.
+    http: SocketAddr,
+    /// gRPC.
+    grpc: GrpcAddress,
+    /// Metrics and health.
+    admin: AdminAddresses,
+}
+
 /// Runs the command to its end.
 pub(crate) fn main(args: ServeArgs, output: Output) -> ExitCode {
     holdfast_chassis::run("holdfast", |shutdown| serve(args, output, shutdown))
@@ -34,9 +62,18 @@ pub(crate) fn main(args: ServeArgs, output: Output) -> ExitCode {
 
 async fn serve(args: ServeArgs, output: Output, shutdown: Shutdown) -> anyhow::Result<()> {
     let options = args.servers.options()?;
-    telemetry::init_once(&options.common()?.telemetry, "holdfast")?;
-    let node = ServingNode::start(&options, &shutdown).await?;
-    let addresses = node.addresses();
+    let (common, gateway) = options.load()?;
+    let (_, inference) = options.load()?;
+    telemetry::init_once(&common.telemetry, "holdfast")?;
+    let node = holdfast_serving::start(common, (gateway, inference), &shutdown).await?;
+    let addresses = Addresses {
+        http: node.http,
+        grpc: GrpcAddress { inference: node.grpc },
+        admin: AdminAddresses {
+            gateway: node.gateway_admin,
+            inference: node.inference_admin,
+        },
+    };
     output
         .emit(&addresses, || {
             format!(

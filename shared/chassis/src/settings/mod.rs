@@ -36,6 +36,7 @@ pub use violation::{SettingsError, SettingsViolation};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The commented defaults of the keys that all services share.
 pub const COMMON_DEFAULTS: &str = include_str!("../../config.default.yaml");
@@ -61,4 +62,64 @@ pub trait Section: DeserializeOwned + Serialize {
     /// # Errors
     /// Every violation found, with full dotted paths.
     fn validate(&self, common: &Common) -> Result<(), Vec<SettingsViolation>>;
+}
+
+/// The sections that a process runs on: one for a service by itself, a pair for two in one process.
+pub trait Sections: Sized {
+    /// Loads them and the common settings.
+    ///
+    /// # Errors
+    /// Those of [`load`](load()).
+    fn load(sources: &SettingsSources) -> Result<(Common, Self), SettingsError>;
+
+    /// Name and commented defaults of each.
+    fn described() -> Vec<(&'static str, &'static str)>;
+
+    /// Name and values of each.
+    ///
+    /// # Errors
+    /// When one cannot be written as JSON.
+    fn values(&self) -> serde_json::Result<Vec<(&'static str, Value)>>;
+
+    /// The server settings of those that bind something.
+    fn servers(&self) -> Vec<&ServerSettings>;
+}
+
+impl<S: Section> Sections for S {
+    fn load(sources: &SettingsSources) -> Result<(Common, Self), SettingsError> {
+        load(sources)
+    }
+
+    fn described() -> Vec<(&'static str, &'static str)> {
+        vec![(S::NAME, S::DEFAULTS)]
+    }
+
+    fn values(&self) -> serde_json::Result<Vec<(&'static str, Value)>> {
+        Ok(vec![(S::NAME, serde_json::to_value(self)?)])
+    }
+
+    fn servers(&self) -> Vec<&ServerSettings> {
+        self.server().into_iter().collect()
+    }
+}
+
+impl<A: Section, B: Section> Sections for (A, B) {
+    fn load(sources: &SettingsSources) -> Result<(Common, Self), SettingsError> {
+        let (common, first) = load(sources)?;
+        let (_, second) = load(sources)?;
+        Ok((common, (first, second)))
+    }
+
+    fn described() -> Vec<(&'static str, &'static str)> {
+        vec![(A::NAME, A::DEFAULTS), (B::NAME, B::DEFAULTS)]
+    }
+
+    fn values(&self) -> serde_json::Result<Vec<(&'static str, Value)>> {
+        let (first, second) = self;
+        Ok([first.values()?, second.values()?].concat())
+    }
+
+    fn servers(&self) -> Vec<&ServerSettings> {
+        self.0.server().into_iter().chain(self.1.server()).collect()
+    }
 }

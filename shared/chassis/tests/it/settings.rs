@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use holdfast_chassis::printed_settings;
 use holdfast_chassis::settings::{
-    COMMON_DEFAULTS, ClientSettings, Common, DatabaseKind, LogFormat, Secret, Section, ServerSettings, SettingsError,
-    SettingsSources, SettingsViolation, example_file, load,
+    COMMON_DEFAULTS, ClientSettings, Common, DatabaseKind, LogFormat, Secret, Section, Sections, ServerSettings,
+    SettingsError, SettingsSources, SettingsViolation, example_file, load,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -250,6 +250,54 @@ fn secrets_are_never_printed() {
     assert!(printed.contains("[redacted]"), "{printed}");
     for text in [format!("{common:?} {inference:?} {sources:?}"), printed] {
         assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+/// What else runs in the process of [`Inference`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Gateway {
+    page: u32,
+}
+
+impl Section for Gateway {
+    const NAME: &'static str = "gateway";
+    const DEFAULTS: &'static str = "page: 7\n";
+
+    fn server(&self) -> Option<&ServerSettings> {
+        None
+    }
+
+    fn validate(&self, _: &Common) -> Result<(), Vec<SettingsViolation>> {
+        Ok(())
+    }
+}
+
+#[test]
+fn two_services_of_a_process_have_a_section_each() {
+    fn sources(variables: &[(&str, &str)]) -> SettingsSources {
+        SettingsSources {
+            file: None,
+            environment: environment(variables),
+            overrides: Vec::new(),
+        }
+    }
+    let set = sources(&[
+        ("HOLDFAST_GATEWAY__PAGE", "8"),
+        ("HOLDFAST_INFERENCE__LIMITS__ROWS", "9"),
+    ]);
+    let (_, (inference, gateway)) = <(Inference, Gateway)>::load(&set).unwrap();
+    assert_eq!((inference.limits.rows, gateway.page), (9, 8));
+    let printed = printed_settings::<(Inference, Gateway)>(&set).unwrap();
+    for line in ["gateway:", "  page: 8", "inference:", "    rows: 9", "data_dir:"] {
+        assert!(printed.lines().any(|own| own.starts_with(line)), "{line} in {printed}");
+    }
+    for (variable, path) in [
+        ("HOLDFAST_GATEWAY__PAGES", "gateway.pages"),
+        ("HOLDFAST_INFERENCE__ROWS", "inference.rows"),
+    ] {
+        let found = violations(<(Inference, Gateway)>::load(&sources(&[(variable, "1")])));
+        assert!(found[0].starts_with(path), "{found:?}");
     }
 }
 

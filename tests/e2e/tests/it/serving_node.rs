@@ -1,10 +1,10 @@
-//! `holdfast serve`: gateway and inference in one process, the rest elsewhere.
+//! `holdfast serve` and `holdfast-serving`: gateway and inference in one process, the rest elsewhere.
 
-use holdfast_testkit::{Stream, eventually};
+use holdfast_testkit::{ProcessBuilder, Stream, eventually};
 use serde_json::Value;
 
 use crate::command_line::{Up, text};
-use crate::support::{PATIENCE, customers, holdfast, record};
+use crate::support::{PATIENCE, binary, customers, holdfast, record};
 
 #[tokio::test]
 async fn a_serving_node_answers_as_the_stack_does_follows_its_champions_and_outlives_it() {
@@ -73,4 +73,55 @@ async fn a_serving_node_answers_as_the_stack_does_follows_its_champions_and_outl
     assert_eq!(node.wait_exit(PATIENCE).await.code(), Some(0));
     node.wait_output(PATIENCE).await;
     assert_eq!(node.stdout().len(), 1, "nothing but the line: {:?}", node.stdout());
+}
+
+#[tokio::test]
+async fn the_program_for_a_node_answers_as_the_stack_does_and_says_when_it_is_ready() {
+    let up = Up::start().await;
+    let bank = up.simulate("bank.csv", "3000").await;
+    up.json(&["train", "--source", text(&bank), "--seed", "7"]).await;
+    let registry = format!("http://{}", up.ready["grpc"]["registry"].as_str().unwrap());
+    let mut node = ProcessBuilder::new(binary("holdfast-serving"))
+        .clear_env()
+        .current_dir(up.file("."))
+        .env("HOLDFAST_DATA_DIR", up.file("node"))
+        .env("HOLDFAST_BLOB_STORE__DIRECTORY__PATH", up.file("data").join("blobs"))
+        .env("HOLDFAST_PEERS__REGISTRY", registry)
+        .env("HOLDFAST_GATEWAY__BIND", "127.0.0.1:0")
+        .env("HOLDFAST_GATEWAY__ADMIN", "127.0.0.1:0")
+        .env("HOLDFAST_INFERENCE__BIND", "127.0.0.1:0")
+        .env("HOLDFAST_INFERENCE__ADMIN", "127.0.0.1:0")
+        .spawn();
+    let mut said = Vec::new();
+    for place in ["\"grpc\":", "\"http\":"] {
+        let line = node.wait_for_line(place, PATIENCE, |line| {
+            line.text.contains("\"message\":\"listening\"") && line.text.contains(place)
+        });
+        said.push(serde_json::from_str::<Value>(&line.await).unwrap());
+    }
+    for said in &said {
+        eventually("both are ready", PATIENCE, async || {
+            let mut health = ProcessBuilder::new(binary("holdfast-serving"))
+                .args(["health", "--address", said["admin"].as_str().unwrap()])
+                .spawn();
+            health.wait_exit(PATIENCE).await.code() == Some(0)
+        })
+        .await;
+    }
+
+    let customer = record(&customers(1)[0]);
+    let scores = async |url: String| {
+        let answer = reqwest::Client::new()
+            .post(format!("{url}/predict"))
+            .json(&customer)
+            .send();
+        let answer: Value = answer.await.unwrap().error_for_status().unwrap().json().await.unwrap();
+        answer["probabilities"].clone()
+    };
+    let own = format!("http://{}", said[1]["http"].as_str().unwrap());
+    assert_eq!(scores(own).await, scores(up.url()).await);
+
+    node.terminate();
+    assert_eq!(node.wait_exit(PATIENCE).await.code(), Some(0));
+    up.end().await;
 }
