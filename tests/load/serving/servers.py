@@ -134,12 +134,16 @@ def listening(line):
     return said.get("http") or said["grpc"]
 
 
+def any_ports(section):
+    """Settings with which a service takes any free ports."""
+    return {f"HOLDFAST_{section}__{name}": "127.0.0.1:0" for name in ("BIND", "ADMIN")}
+
+
 def inference(data_dir, cores):
     """One replica, with the champion of the directory; there is no registry."""
     settings = {
         "HOLDFAST_DATA_DIR": str(data_dir),
-        "HOLDFAST_INFERENCE__BIND": "127.0.0.1:0",
-        "HOLDFAST_INFERENCE__ADMIN": "127.0.0.1:0",
+        **any_ports("INFERENCE"),
         "HOLDFAST_INFERENCE__CHAMPION__POLL_INTERVAL_MS": "20",
         "HOLDFAST_PEERS__REGISTRY": "http://127.0.0.1:1",
     }
@@ -150,8 +154,7 @@ def gateway(inference_address, data_dir, cores):
     """A gateway before one replica; the other services are away."""
     settings = {
         "HOLDFAST_DATA_DIR": str(data_dir),
-        "HOLDFAST_GATEWAY__BIND": "127.0.0.1:0",
-        "HOLDFAST_GATEWAY__ADMIN": "127.0.0.1:0",
+        **any_ports("GATEWAY"),
         "HOLDFAST_PEERS__INFERENCE": f"http://{inference_address}",
     }
     return _service("holdfast-gateway", settings, data_dir, cores)
@@ -172,10 +175,8 @@ def serving_node(data_dir, cores):
     """Gateway and inference in one process; the others are away. `grpc` is inference's address."""
     settings = {
         "HOLDFAST_DATA_DIR": str(data_dir),
-        "HOLDFAST_INFERENCE__BIND": "127.0.0.1:0",
-        "HOLDFAST_INFERENCE__ADMIN": "127.0.0.1:0",
-        "HOLDFAST_GATEWAY__BIND": "127.0.0.1:0",
-        "HOLDFAST_GATEWAY__ADMIN": "127.0.0.1:0",
+        **any_ports("INFERENCE"),
+        **any_ports("GATEWAY"),
         "HOLDFAST_PEERS__REGISTRY": "http://127.0.0.1:1",
     }
     found = []

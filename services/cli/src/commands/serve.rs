@@ -29,14 +29,14 @@ pub(crate) struct ServeArgs {
 }
 
 /// The gRPC address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 struct GrpcAddress {
     /// Inference.
     inference: SocketAddr,
 }
 
 /// The admin addresses: `/metrics`, `/livez`, `/readyz`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 struct AdminAddresses {
     /// The gateway.
     gateway: SocketAddr,
@@ -45,7 +45,7 @@ struct AdminAddresses {
 }
 
 /// Where it answers, with real ports. Its JSON form is the line that `holdfast serve --json` prints: that of `holdfast up`, without the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Serialize)]
 struct Addresses {
     /// REST.
     http: SocketAddr,

@@ -38,11 +38,15 @@ impl SortedBounds {
         }
     }
 
-    /// How many numbers are at most `x`, after it was rounded if that was asked for; none where `x` is NaN.
+    /// How many numbers are at most `x`; none where `x` is NaN. Where the bounds are singles, callers have a single in `x`: what counts as missing or as
+    /// zero is asked of the rounded number, too.
     #[inline(always)]
     pub(super) fn at_most(&self, x: f64) -> usize {
         match self {
-            #[expect(clippy::cast_possible_truncation, reason = "rounding to 32 bits is what this is for")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "a single already, or rounded to one as it has to be"
+            )]
             Self::Singles(singles) => singles.at_most(x as f32),
             Self::Doubles(doubles) => doubles.at_most(x),
         }

@@ -6,6 +6,11 @@ use serde_json::Value;
 use crate::command_line::{Up, text};
 use crate::support::{PATIENCE, binary, customers, holdfast, record};
 
+async fn ask(url: &str, customer: &Value) -> reqwest::Response {
+    let request = reqwest::Client::new().post(format!("{url}/predict")).json(customer);
+    request.send().await.unwrap()
+}
+
 #[tokio::test]
 async fn a_serving_node_answers_as_the_stack_does_follows_its_champions_and_outlives_it() {
     let up = Up::start().await;
@@ -40,20 +45,13 @@ async fn a_serving_node_answers_as_the_stack_does_follows_its_champions_and_outl
     let by_version = |version: &'static str| {
         let (url, customer) = (url.clone(), customer.clone());
         eventually("the node has the champion", PATIENCE, async move || {
-            let answer = reqwest::Client::new()
-                .post(format!("{url}/predict"))
-                .json(&customer)
-                .send();
-            let answer: Value = answer.await.unwrap().json().await.unwrap();
+            let answer: Value = ask(&url, &customer).await.json().await.unwrap();
             answer["model_version"] == version
         })
     };
     let asked = async |url: &str| {
-        let answer = reqwest::Client::new()
-            .post(format!("{url}/predict"))
-            .json(&customer)
-            .send();
-        let answer: Value = answer.await.unwrap().error_for_status().unwrap().json().await.unwrap();
+        let answer = ask(url, &customer).await.error_for_status().unwrap();
+        let answer: Value = answer.json().await.unwrap();
         (
             answer["model_version"].clone(),
             answer["probabilities"][0].as_f64().unwrap().to_bits(),
@@ -111,11 +109,8 @@ async fn the_program_for_a_node_answers_as_the_stack_does_and_says_when_it_is_re
 
     let customer = record(&customers(1)[0]);
     let scores = async |url: String| {
-        let answer = reqwest::Client::new()
-            .post(format!("{url}/predict"))
-            .json(&customer)
-            .send();
-        let answer: Value = answer.await.unwrap().error_for_status().unwrap().json().await.unwrap();
+        let answer = ask(&url, &customer).await.error_for_status().unwrap();
+        let answer: Value = answer.json().await.unwrap();
         answer["probabilities"].clone()
     };
     let own = format!("http://{}", said[1]["http"].as_str().unwrap());

@@ -37,10 +37,7 @@ impl ExitTrees {
         if in_any_order {
             spans.sort_by_key(|tree| words_of(tree.leaves.len()));
         }
-        let mut splits = Splits {
-            rounds_to_f32: trees.comparison() == Comparison::LessThanF32,
-            ..Splits::default()
-        };
+        let mut splits = Splits::default();
         let mut words = Vec::with_capacity(spans.len());
         let mut word = 0;
         for tree in &spans {
@@ -58,8 +55,8 @@ impl ExitTrees {
         }
         let blocks = word.div_ceil(BLOCK);
         let mut cuts = Vec::new();
-        let rounds_to_f32 = splits.rounds_to_f32;
-        let parts = splits.columns(blocks, &mut cuts)?;
+        let rounds_to_f32 = trees.comparison() == Comparison::LessThanF32;
+        let parts = splits.columns(blocks, rounds_to_f32, &mut cuts)?;
         let (columns, lookups, table) = share(parts, blocks)?;
         Some(Self {
             arch: pulp::Arch::new(),
@@ -142,7 +139,6 @@ impl Column {
 /// The splits of all trees by column.
 #[derive(Default)]
 struct Splits {
-    rounds_to_f32: bool,
     numeric: BTreeMap<usize, Vec<NumericSplit>>,
     categorical: BTreeMap<usize, Vec<(CodeSet, Vec<Cut>)>>,
 }
@@ -182,7 +178,7 @@ impl Splits {
     }
 
     /// The columns with their rows, of so many blocks; `None` when they are too many.
-    fn columns(mut self, blocks: usize, all: &mut Vec<Cut>) -> Option<Vec<Part>> {
+    fn columns(mut self, blocks: usize, rounds_to_f32: bool, all: &mut Vec<Cut>) -> Option<Vec<Part>> {
         let most = TABLE_BYTES / size_of::<Block>() / blocks.max(1);
         let count: usize = self.numeric.values().flatten().map(|split| split.cuts.len()).sum();
         let mut parts = Vec::new();
@@ -196,8 +192,7 @@ impl Splits {
         let step = FEWEST_CUTS.max(count.div_ceil(free));
         for (index, splits) in &mut self.numeric {
             splits.sort_by(|one, other| one.bound.total_cmp(&other.bound));
-            let column = numbers(*index, (splits, self.rounds_to_f32), words.clone(), step, all)?;
-            parts.push(column);
+            parts.push(numbers(*index, splits, rounds_to_f32, words.clone(), step, all)?);
         }
         Some(parts)
     }
@@ -206,7 +201,8 @@ impl Splits {
 /// A numeric column; `None` when what is as good as zero is not one value. Splits come by ascending bound.
 fn numbers(
     index: usize,
-    (splits, rounds_to_f32): (&[NumericSplit], bool),
+    splits: &[NumericSplit],
+    rounds_to_f32: bool,
     mut words: Words,
     step: usize,
     all: &mut Vec<Cut>,
