@@ -8,29 +8,42 @@
 //! The same rows give the same bytes: every writer property that matters is fixed here, and the footer names neither the
 //! version of the Parquet crate nor the Arrow schema in its own encoding. A newer Parquet crate may still lay pages out otherwise.
 
+mod chunk;
+mod columns;
+mod hybrid;
+mod statistics;
+
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_schema::{Schema, SchemaRef};
 use bytes::Bytes;
 use holdfast_domain::Digest;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, ColumnPath};
 use sha2::{Digest as _, Sha256};
+use snap::raw::Encoder as Compressor;
 
 use crate::error::FormatError;
+
+pub(crate) use chunk::RowGroup;
+pub(crate) use columns::{NumberKind, Numbers, Texts};
 
 /// Rows of a row group of what is in memory as a whole, and of the batches it is built from.
 pub(crate) const ROW_GROUP_ROWS: usize = 65_536;
 const READ_BATCH_ROWS: usize = 8_192;
 const PAGE_BYTES: usize = 1 << 20;
 const PAGE_ROWS: usize = 20_000;
+const WRITE_BATCH_ROWS: usize = 1_024;
+const STATISTICS_BYTES: usize = 64;
 
 const KIND: &str = "holdfast.kind";
 const FORMAT_VERSION: &str = "holdfast.format_version";
@@ -73,11 +86,11 @@ impl TableFormat {
             .set_dictionary_page_size_limit(PAGE_BYTES)
             .set_data_page_size_limit(PAGE_BYTES)
             .set_data_page_row_count_limit(PAGE_ROWS)
-            .set_write_batch_size(1_024)
+            .set_write_batch_size(WRITE_BATCH_ROWS)
             .set_max_row_group_row_count(Some(self.row_group_rows))
             .set_max_row_group_bytes(None)
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_statistics_truncate_length(Some(64))
+            .set_statistics_truncate_length(Some(STATISTICS_BYTES))
             .set_offset_index_disabled(true)
             .set_bloom_filter_enabled(false)
             // The checksum stays last: nothing that a caller chose may stand between it and the end of the footer.
@@ -112,6 +125,23 @@ impl TableFormat {
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(unstorable)?;
         Ok(TableEncoder { writer })
+    }
+
+    /// Whether the values of a column repeat.
+    pub(crate) fn with_dictionary(&self, column: &str) -> bool {
+        !self.without_dictionary.contains(&column)
+    }
+
+    /// A table whose row groups are written column by column, without Arrow.
+    pub(crate) fn writer(&self, schema: &Schema) -> Result<TableWriter, FormatError> {
+        let schema = ArrowSchemaConverter::new().convert(schema).map_err(unstorable)?;
+        let writer = SerializedFileWriter::new(Vec::new(), schema.root_schema_ptr(), Arc::new(self.properties()))
+            .map_err(unstorable)?;
+        Ok(TableWriter {
+            writer,
+            columns: schema.columns().to_vec(),
+            compressor: Compressor::new(),
+        })
     }
 
     /// Checks bytes and opens them for reading.
@@ -163,13 +193,45 @@ impl TableEncoder {
 
     /// The bytes, sealed.
     pub(crate) fn finish(self) -> Result<Bytes, FormatError> {
-        let mut bytes = self.writer.into_inner().map_err(unstorable)?;
-        let place = checksum_place(&bytes)
-            .ok_or_else(|| FormatError::Unstorable("the footer has no place for the checksum".to_owned()))?;
-        let checksum = Digest::of(&bytes).to_string();
-        bytes[place].copy_from_slice(checksum.as_bytes());
-        Ok(bytes.into())
+        seal(self.writer.into_inner().map_err(unstorable)?)
     }
+}
+
+/// A table that row groups are written to.
+pub(crate) struct TableWriter {
+    writer: SerializedFileWriter<Vec<u8>>,
+    columns: Vec<ColumnDescPtr>,
+    compressor: Compressor,
+}
+
+impl TableWriter {
+    /// Adds a row group, whose columns `write` writes in the schema's order.
+    pub(crate) fn row_group(
+        &mut self,
+        write: impl FnOnce(&mut RowGroup<'_>) -> Result<(), ParquetError>,
+    ) -> Result<(), FormatError> {
+        let mut group = RowGroup {
+            group: self.writer.next_row_group().map_err(unstorable)?,
+            columns: self.columns.iter(),
+            compressor: &mut self.compressor,
+        };
+        write(&mut group).map_err(unstorable)?;
+        group.group.close().map_err(unstorable)?;
+        Ok(())
+    }
+
+    /// The bytes, sealed.
+    pub(crate) fn finish(self) -> Result<Bytes, FormatError> {
+        seal(self.writer.into_inner().map_err(unstorable)?)
+    }
+}
+
+fn seal(mut bytes: Vec<u8>) -> Result<Bytes, FormatError> {
+    let place = checksum_place(&bytes)
+        .ok_or_else(|| FormatError::Unstorable("the footer has no place for the checksum".to_owned()))?;
+    let checksum = Digest::of(&bytes).to_string();
+    bytes[place].copy_from_slice(checksum.as_bytes());
+    Ok(bytes.into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as map_err gives it")]
