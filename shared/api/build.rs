@@ -37,6 +37,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // Served by gRPC reflection.
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        // Its customers are checked as they are read.
+        .extern_path(
+            ".holdfast.inference.v1.PredictBatchRequest",
+            "crate::batch::PredictBatchRequest",
+        )
+        .compile_fds(descriptors)?;
     Ok(())
 }

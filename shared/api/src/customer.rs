@@ -3,9 +3,13 @@
 //! The 19 features are spelled out once, in [`fields`] and [`to_wire`]; gRPC adapters and REST handlers both go
 //! through here, so that a feature cannot be bound to the wrong column in one of them.
 
-use holdfast_domain::{Customer, Feature, FeatureKind, FieldValue, Schema};
+use holdfast_domain::{
+    CheckedCustomer, ColumnRole, Customer, Feature, FeatureKind, FieldValue, Schema, UNKNOWN_CATEGORY, Violation,
+};
 
 use crate::common::v1 as wire;
+
+pub(crate) mod bytes;
 
 /// Every feature of a wire customer with the value that a
 /// [`RowBuilder`](holdfast_domain::RowBuilder) validates. An absent field is
@@ -18,6 +22,64 @@ pub fn fields(customer: &wire::Customer) -> impl Iterator<Item = (Feature, Field
         };
         (feature, value)
     })
+}
+
+/// Adds a wire customer to others, by the rules of serving.
+///
+/// # Errors
+/// Every violation.
+pub fn check_into(
+    customers: &mut Vec<CheckedCustomer>,
+    customer: &wire::Customer,
+    schema: &Schema,
+) -> Result<(), Vec<Violation>> {
+    let key = customer.customer_key.map_or(FieldValue::Missing, FieldValue::Integer);
+    let features = fields(customer).map(|(feature, value)| (ColumnRole::Feature(feature), value));
+    schema.check_into(customers, std::iter::once((ColumnRole::Key, key)).chain(features))
+}
+
+/// The wire form of a checked customer, with the categories that the schema does not know as they were sent.
+pub fn checked_to_wire(customer: &CheckedCustomer, schema: &Schema) -> wire::Customer {
+    let mut message = to_wire(
+        &Customer {
+            key: customer.key(),
+            label: None,
+            features: *customer.features(),
+        },
+        schema,
+    );
+    for unlisted in customer.unlisted() {
+        if let Some(field) = category_field(&mut message, unlisted.feature) {
+            *field = Some(unlisted.text.clone());
+        }
+    }
+    message
+}
+
+fn category_field(customer: &mut wire::Customer, feature: Feature) -> Option<&mut Option<String>> {
+    match feature {
+        Feature::Gender => Some(&mut customer.gender),
+        Feature::EducationLevel => Some(&mut customer.education_level),
+        Feature::MaritalStatus => Some(&mut customer.marital_status),
+        Feature::IncomeCategory => Some(&mut customer.income_category),
+        Feature::CardCategory => Some(&mut customer.card_category),
+        _ => None,
+    }
+}
+
+/// The text of a category, as it was sent; `None` when there is none.
+fn category<'a>(customer: &'a CheckedCustomer, feature: Feature, schema: &'a Schema) -> Option<&'a str> {
+    let code = customer.features().get(feature)?;
+    if code == UNKNOWN_CATEGORY {
+        let mut unlisted = customer.unlisted().iter();
+        return Some(unlisted.find(|unlisted| unlisted.feature == feature)?.text.as_str());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "category codes are small non-negative integers"
+    )]
+    schema.category_name(feature, code as usize)
 }
 
 /// The wire form of a domain customer. A category the schema does not know is sent as absent.

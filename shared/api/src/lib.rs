@@ -21,6 +21,7 @@ mod generated {
     pub mod inference {
         pub mod v1 {
             tonic::include_proto!("holdfast.inference.v1");
+            pub use crate::batch::PredictBatchRequest;
         }
     }
     pub mod registry {
@@ -52,6 +53,7 @@ pub type DynInferenceService = dyn inference::v1::inference_service_server::Infe
         PredictStreamStream = tonic::codegen::BoxStream<inference::v1::PredictStreamResponse>,
     >;
 
+pub mod batch;
 pub mod customer;
 pub mod time;
 

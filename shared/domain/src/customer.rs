@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::feature::Feature;
 use crate::vector::FeatureVector;
+use crate::violation::Violation;
 
 /// The customer's key, `CLIENTNUM`: never a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,6 +28,67 @@ pub struct Customer {
     pub label: Option<bool>,
     /// The nineteen features.
     pub features: FeatureVector,
+}
+
+/// A customer to be scored, who passed the checks of [`Strictness::Serving`]: there is no other way to one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedCustomer {
+    pub(crate) key: Option<CustomerKey>,
+    pub(crate) features: FeatureVector,
+    pub(crate) unlisted: Vec<UnlistedCategory>,
+}
+
+impl CheckedCustomer {
+    /// The key, if the caller said.
+    pub fn key(&self) -> Option<CustomerKey> {
+        self.key
+    }
+
+    /// The nineteen features.
+    pub fn features(&self) -> &FeatureVector {
+        &self.features
+    }
+
+    /// What was sent where the features hold [`UNKNOWN_CATEGORY`](crate::UNKNOWN_CATEGORY).
+    pub fn unlisted(&self) -> &[UnlistedCategory] {
+        &self.unlisted
+    }
+}
+
+impl AsRef<FeatureVector> for CheckedCustomer {
+    fn as_ref(&self) -> &FeatureVector {
+        &self.features
+    }
+}
+
+/// One of several customers that breaks rules: its place among them, from 0, and all of its violations.
+pub type Refused = (usize, Vec<Violation>);
+
+/// Several customers, all of whom passed `check`, which adds those who do to the list.
+///
+/// # Errors
+/// Those who did not.
+pub fn all_checked<T>(
+    customers: impl ExactSizeIterator<Item = T>,
+    check: impl Fn(T, &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>>,
+) -> Result<Vec<CheckedCustomer>, Vec<Refused>> {
+    let mut checked = Vec::with_capacity(customers.len());
+    let mut refused = Vec::new();
+    for (place, customer) in customers.enumerate() {
+        if let Err(violations) = check(customer, &mut checked) {
+            refused.push((place, violations));
+        }
+    }
+    if refused.is_empty() { Ok(checked) } else { Err(refused) }
+}
+
+/// A category as a caller sent it, of a kind that the schema does not list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnlistedCategory {
+    /// The feature.
+    pub feature: Feature,
+    /// The text received.
+    pub text: String,
 }
 
 /// A value as a source delivered it, before any check.

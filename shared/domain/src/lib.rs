@@ -17,7 +17,9 @@ mod validate;
 mod vector;
 mod violation;
 
-pub use customer::{Customer, CustomerKey, FieldValue, Strictness};
+pub use customer::{
+    CheckedCustomer, Customer, CustomerKey, FieldValue, Refused, Strictness, UnlistedCategory, all_checked,
+};
 pub use digest::Digest;
 pub use draw::Draws;
 pub use feature::{FEATURE_COUNT, Feature, FeatureKind};

@@ -1,11 +1,15 @@
 //! From raw fields to a [`Customer`], with every broken rule reported and not just the first.
 
-use crate::customer::{Customer, CustomerKey, FieldValue, Strictness};
-use crate::feature::{FEATURE_COUNT, Feature, FeatureKind};
+mod row;
+
+use crate::customer::{CheckedCustomer, Customer, CustomerKey, FieldValue, Strictness};
+use crate::feature::{Feature, FeatureKind};
 use crate::schema::{Column, ColumnRole, Schema};
 use crate::suggest::nearest;
 use crate::vector::{FeatureVector, UNKNOWN_CATEGORY};
 use crate::violation::{Rule, Violation, cut};
+
+pub use row::RowBuilder;
 
 /// What [`Schema::fields`] writes for a category that the schema does not list. Reading it back under [`Strictness::Serving`]
 /// gives [`UNKNOWN_CATEGORY`] again.
@@ -30,7 +34,7 @@ impl Schema {
         for (name, value) in fields {
             match self.role(name) {
                 Some(role) => row.set(role, value),
-                None => row.violations.push(self.unknown_column(name)),
+                None => row.refuse_column(self.unknown_column(name)),
             }
         }
         row.finish()
@@ -47,6 +51,23 @@ impl Schema {
             Rule::UnknownColumn,
             format!("{} is not a known column; {hint}", cut(name, 100)),
         )
+    }
+
+    /// Adds a customer to be scored, of fields by column.
+    ///
+    /// # Errors
+    /// Every violation, those of missing values last.
+    #[inline]
+    pub fn check_into<'a>(
+        &self,
+        customers: &mut Vec<CheckedCustomer>,
+        fields: impl IntoIterator<Item = (ColumnRole, FieldValue<'a>)>,
+    ) -> Result<(), Vec<Violation>> {
+        let mut row = RowBuilder::new(self, Strictness::Serving);
+        for (role, value) in fields {
+            row.set(role, value);
+        }
+        row.finish_into(customers)
     }
 
     /// The customer as named fields again: key, target, then the features in order. The inverse of [`Schema::customer`].
@@ -131,177 +152,6 @@ fn blank_is_missing(value: FieldValue<'_>) -> FieldValue<'_> {
 /// A category's index, if `value` is one.
 fn code_of(value: f64) -> Option<usize> {
     ((0.0..65_536.0).contains(&value) && value.fract() == 0.0).then_some(value as usize)
-}
-
-/// Builds one customer field by field, for callers that resolve the columns of a table once ([`Schema::role`]).
-#[derive(Debug)]
-pub struct RowBuilder<'s> {
-    schema: &'s Schema,
-    strictness: Strictness,
-    customer: Customer,
-    /// One bit per feature, then key and target: set when a value was offered.
-    seen: u32,
-    /// The same bits, set when that value was refused, so that it is not reported as missing too.
-    refused: u32,
-    /// The bits of the features that have a value.
-    given: u32,
-    violations: Vec<Violation>,
-}
-
-const KEY_BIT: u32 = 1 << FEATURE_COUNT;
-const TARGET_BIT: u32 = 1 << (FEATURE_COUNT + 1);
-
-impl<'s> RowBuilder<'s> {
-    /// An empty row.
-    #[inline]
-    pub fn new(schema: &'s Schema, strictness: Strictness) -> Self {
-        let customer = Customer {
-            key: None,
-            label: None,
-            features: FeatureVector::MISSING,
-        };
-        Self {
-            schema,
-            strictness,
-            customer,
-            seen: 0,
-            refused: 0,
-            given: 0,
-            violations: Vec::new(),
-        }
-    }
-
-    /// Sets one field. A field set twice is a violation.
-    #[inline]
-    pub fn set(&mut self, role: ColumnRole, value: FieldValue<'_>) {
-        let ColumnRole::Feature(feature) = role else {
-            return self.set_with_care(role, value);
-        };
-        let bit = 1 << feature.index();
-        let kept = match value {
-            FieldValue::Missing => Some(f64::NAN),
-            FieldValue::Number(number) => self.schema.rules.kept(feature, number),
-            FieldValue::Integer(number) => self.schema.rules.kept(feature, number as f64),
-            FieldValue::Text(_) => None,
-        };
-        match kept {
-            Some(kept) if self.seen & bit == 0 => {
-                self.seen |= bit;
-                self.give(feature, plain_zero(kept));
-            }
-            _ => self.set_with_care(role, value),
-        }
-    }
-
-    #[inline]
-    fn give(&mut self, feature: Feature, value: f64) {
-        self.given |= u32::from(!value.is_nan()) << feature.index();
-        self.customer.features.set(feature, value);
-    }
-
-    /// Sets one field, with a violation for every rule that it breaks.
-    fn set_with_care(&mut self, role: ColumnRole, value: FieldValue<'_>) {
-        let value = blank_is_missing(value);
-        let schema = self.schema;
-        let (bit, name) = match role {
-            ColumnRole::Dropped => return,
-            ColumnRole::Key => (KEY_BIT, schema.key().name.as_str()),
-            ColumnRole::Target => (TARGET_BIT, schema.target().name.as_str()),
-            ColumnRole::Feature(feature) => (1 << feature.index(), feature.name()),
-        };
-        if self.seen & bit != 0 {
-            self.violations.push(Violation::new(
-                name,
-                Rule::DuplicateColumn,
-                format!("{name} is given twice"),
-            ));
-            return;
-        }
-        self.seen |= bit;
-        let outcome = match (role, value) {
-            (_, FieldValue::Missing) | (ColumnRole::Dropped, _) => return,
-            (ColumnRole::Key, value) => schema.key_value(value).map(|key| self.customer.key = key),
-            (ColumnRole::Target, value) => label(schema, value).map(|label| self.customer.label = Some(label)),
-            (ColumnRole::Feature(feature), value) => schema
-                .feature_value(feature, value, self.strictness)
-                .map(|value| self.give(feature, value)),
-        };
-        if let Err(violation) = outcome {
-            self.refused |= bit;
-            self.violations.push(violation);
-        }
-    }
-
-    /// What `feature` has been set to; `None` while it is missing.
-    pub fn value(&self, feature: Feature) -> Option<f64> {
-        self.customer.features.get(feature)
-    }
-
-    /// Reports a value that the source could not even read; its field does not count as missing.
-    pub fn refuse(&mut self, role: ColumnRole, violation: Violation) {
-        let bit = match role {
-            ColumnRole::Dropped => return,
-            ColumnRole::Key => KEY_BIT,
-            ColumnRole::Target => TARGET_BIT,
-            ColumnRole::Feature(feature) => 1 << feature.index(),
-        };
-        self.seen |= bit;
-        self.refused |= bit;
-        self.violations.push(violation);
-    }
-
-    /// The finished customer.
-    ///
-    /// # Errors
-    /// Every violation, those of missing values last.
-    #[inline]
-    pub fn finish(mut self) -> Result<Customer, Vec<Violation>> {
-        self.report_missing();
-        if self.violations.is_empty() {
-            Ok(self.customer)
-        } else {
-            Err(self.violations)
-        }
-    }
-
-    /// What holds of the customer, values that were refused being missing, and every violation: for those who look at a table before
-    /// they trust it.
-    pub fn finish_with_violations(mut self) -> (Customer, Vec<Violation>) {
-        self.report_missing();
-        (self.customer, self.violations)
-    }
-
-    #[inline]
-    fn report_missing(&mut self) {
-        let training = self.strictness == Strictness::Training;
-        if training && self.customer.key.is_none() && self.refused & KEY_BIT == 0 {
-            self.missing(&self.schema.key().name);
-        }
-        if training && self.customer.label.is_none() && self.refused & TARGET_BIT == 0 {
-            self.missing(&self.schema.target().name);
-        }
-        let absent = self.schema.rules.needed(self.strictness) & !(self.given | self.refused);
-        if absent != 0 {
-            for feature in Feature::ALL
-                .into_iter()
-                .filter(|feature| absent & (1 << feature.index()) != 0)
-            {
-                self.missing(feature.name());
-            }
-        }
-    }
-
-    fn missing(&mut self, column: &str) {
-        let why = match self.strictness {
-            Strictness::Training => "training data needs it in every row",
-            Strictness::Serving => "every prediction needs it",
-        };
-        self.violations.push(Violation::new(
-            column,
-            Rule::Required,
-            format!("{column} is missing; {why}"),
-        ));
-    }
 }
 
 fn key(name: &str, value: FieldValue<'_>) -> Result<CustomerKey, Violation> {

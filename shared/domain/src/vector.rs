@@ -46,6 +46,12 @@ impl FeatureVector {
     }
 }
 
+impl AsRef<FeatureVector> for FeatureVector {
+    fn as_ref(&self) -> &FeatureVector {
+        self
+    }
+}
+
 impl PartialEq for FeatureVector {
     fn eq(&self, other: &Self) -> bool {
         self.0

@@ -42,6 +42,8 @@ pub enum Rule {
     RaggedRow,
     /// The text is not valid UTF-8.
     Encoding,
+    /// The row is not in the form in which rows come.
+    Malformed,
 }
 
 impl Rule {
@@ -65,6 +67,7 @@ impl Rule {
             Rule::TooFewRows => "too_few_rows",
             Rule::RaggedRow => "ragged_row",
             Rule::Encoding => "encoding",
+            Rule::Malformed => "malformed",
         }
     }
 }

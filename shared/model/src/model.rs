@@ -121,7 +121,7 @@ impl Model {
     }
 
     /// The probability of each row, the same bits as [`score`](Self::score) gives. Rows and `out` are walked together and the shorter one ends it.
-    pub fn score_batch(&self, rows: &[FeatureVector], out: &mut [f64]) {
+    pub fn score_batch(&self, rows: &[impl AsRef<FeatureVector>], out: &mut [f64]) {
         self.margin_batch(rows, out);
         let scored = rows.len().min(out.len());
         for value in &mut out[..scored] {
@@ -135,12 +135,12 @@ impl Model {
     }
 
     /// The margin of each row, the same bits as [`margin`](Self::margin) gives; as long as the shorter of both slices.
-    pub fn margin_batch(&self, rows: &[FeatureVector], out: &mut [f64]) {
+    pub fn margin_batch(&self, rows: &[impl AsRef<FeatureVector>], out: &mut [f64]) {
         let mut block = vec![[f64::NAN; MAX_COLUMNS]; rows.len().min(BLOCK_ROWS)];
         for (rows, out) in rows.chunks(BLOCK_ROWS).zip(out.chunks_mut(BLOCK_ROWS)) {
             let block = &mut block[..rows.len()];
             for (row, features) in block.iter_mut().zip(rows) {
-                self.preprocessor.transform(features, row);
+                self.preprocessor.transform(features.as_ref(), row);
             }
             self.scorer.margins(block, out);
         }
@@ -180,14 +180,14 @@ impl Model {
     }
 
     /// [`explain`](Self::explain) for many rows, the same bits in less time.
-    pub fn explain_batch(&self, rows: &[FeatureVector]) -> Vec<Explanation> {
+    pub fn explain_batch(&self, rows: &[impl AsRef<FeatureVector>]) -> Vec<Explanation> {
         let mut block = vec![[f64::NAN; MAX_COLUMNS]; rows.len().min(WORD_ROWS)];
         let mut margins = [0.0; WORD_ROWS];
         let mut explanations = Vec::with_capacity(rows.len());
         for rows in rows.chunks(WORD_ROWS) {
             let block = &mut block[..rows.len()];
             for (row, features) in block.iter_mut().zip(rows) {
-                self.preprocessor.transform(features, row);
+                self.preprocessor.transform(features.as_ref(), row);
             }
             let mut contributions = vec![[0.0; MAX_COLUMNS]; rows.len()];
             self.explainer.add_columns(&self.scorer, block, &mut contributions);

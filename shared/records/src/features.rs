@@ -7,22 +7,15 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field};
-use holdfast_domain::{Customer, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Schema, UNKNOWN_CATEGORY};
+use holdfast_domain::{
+    Customer, FEATURE_COUNT, Feature, FeatureKind, FeatureVector, Schema, UNKNOWN_CATEGORY, UnlistedCategory,
+};
 
 use crate::error::FormatError;
 use crate::table::column;
 
 /// Stands for a category of which nothing but "not listed" is known.
 pub(crate) const UNLISTED: &str = "?";
-
-/// A category as a caller sent it, of a kind that the schema did not list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnlistedCategory {
-    /// The feature.
-    pub feature: Feature,
-    /// The text received.
-    pub text: String,
-}
 
 /// The fields of the nineteen columns, in the order of [`Feature::ALL`].
 pub(crate) fn fields() -> impl Iterator<Item = Field> {

@@ -29,9 +29,9 @@ use crate::error::FormatError;
 use crate::features::{self, FeatureReader, UNLISTED};
 use crate::table::{TableFormat, column, full_column};
 
-pub use crate::features::UnlistedCategory;
 pub use audit::{AuditReport, FaultKind, LISTED_FAULTS, LogAudit, LogFault, ReplicaSummary, VersionSummary};
 pub use encoder::{Received, SegmentEncoder, StoredPrediction};
+pub use holdfast_domain::UnlistedCategory;
 pub use objects::{LogListing, LogObject, SEQUENCE_BLOCK, list_objects, read_object};
 pub use verify::verify_log;
 pub use window::{PredictionFilter, ReadCounts, WindowReader, WindowRequest, WindowRows, read_window};

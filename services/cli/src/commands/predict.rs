@@ -109,7 +109,7 @@ async fn over_grpc(address: &str, records: &[Map<String, Value>], explain: bool)
         .map_err(|error| Failure::usage(error.to_string()))?;
     let mut inference = InferenceServiceClient::new(channel);
     let request = wire::PredictBatchRequest {
-        customers,
+        customers: customers.into(),
         request_id: String::new(),
         explain,
     };

@@ -110,7 +110,7 @@ pub(super) async fn predict(
     let customer = record.customer().inspect_err(|_| {
         app.metrics.refused_records.inc();
     })?;
-    let answer = predictions::classic(&app.peers, customer, id.as_str(), app.clock.now()).await?;
+    let answer = predictions::classic(&app.peers, &customer, id.as_str(), app.clock.now()).await?;
     Ok(Json(answer))
 }
 

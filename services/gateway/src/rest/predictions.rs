@@ -88,7 +88,10 @@ pub(super) async fn predict(
     let customers = wanted.records.customers(app.settings.max_batch_records)?;
     let explain = wanted.explain || query.explain;
     if form == Form::Csv {
-        let keys: Vec<Option<i64>> = customers.iter().map(|customer| customer.customer_key).collect();
+        let keys: Vec<Option<i64>> = customers
+            .iter()
+            .map(|customer| customer.key().map(|key| key.0))
+            .collect();
         let answer = predictions::predict(&app.peers, customers, id.as_str(), explain).await?;
         let kind = [(header::CONTENT_TYPE, content_type(form))];
         return Ok((kind, answers::as_csv(answer, &keys)).into_response());
@@ -109,7 +112,7 @@ pub(super) async fn explain(
     let customer = wanted.record.customer().inspect_err(|_| {
         app.metrics.refused_records.inc();
     })?;
-    Ok(Json(predictions::explain(&app.peers, customer).await?))
+    Ok(Json(predictions::explain(&app.peers, &customer).await?))
 }
 
 /// The model that answers now.

@@ -1,9 +1,10 @@
 //! Predictions, explanations and the model that answers.
 
-use holdfast_api::common::v1 as common;
+use holdfast_api::customer::checked_to_wire;
 use holdfast_api::inference::v1 as wire;
 use holdfast_api::inference::v1::out_of_domain::Kind as WireKind;
 use holdfast_chassis::Fault;
+use holdfast_domain::{CheckedCustomer, Schema};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -226,12 +227,12 @@ impl TryFrom<Option<wire::ServedModel>> for ServedModel {
 /// Inference's.
 pub async fn classic(
     peers: &Peers,
-    customer: common::Customer,
+    customer: &CheckedCustomer,
     request_id: &str,
     now: Timestamp,
 ) -> Result<ClassicPredictions, Fault> {
     let message = wire::PredictRequest {
-        customer: Some(customer),
+        customer: Some(checked_to_wire(customer, Schema::embedded())),
         request_id: request_id.to_owned(),
         explain: false,
     };
@@ -246,7 +247,7 @@ pub async fn classic(
 /// Inference's.
 pub async fn classic_batch(
     peers: &Peers,
-    customers: Vec<common::Customer>,
+    customers: Vec<CheckedCustomer>,
     request_id: &str,
     now: Timestamp,
 ) -> Result<ClassicPredictions, Fault> {
@@ -277,7 +278,7 @@ fn classic_form(
 /// Inference's.
 pub async fn predict(
     peers: &Peers,
-    customers: Vec<common::Customer>,
+    customers: Vec<CheckedCustomer>,
     request_id: &str,
     explain: bool,
 ) -> Result<Predictions, Fault> {
@@ -291,13 +292,13 @@ pub async fn predict(
 
 async fn batch(
     peers: &Peers,
-    customers: Vec<common::Customer>,
+    customers: Vec<CheckedCustomer>,
     request_id: &str,
     explain: bool,
 ) -> Result<wire::PredictBatchResponse, Fault> {
     let asked = customers.len();
     let message = wire::PredictBatchRequest {
-        customers,
+        customers: customers.into(),
         request_id: request_id.to_owned(),
         explain,
     };
@@ -313,10 +314,10 @@ async fn batch(
 ///
 /// # Errors
 /// Inference's.
-pub async fn explain(peers: &Peers, customer: common::Customer) -> Result<Explanation, Fault> {
+pub async fn explain(peers: &Peers, customer: &CheckedCustomer) -> Result<Explanation, Fault> {
     let answer = peers
         .explain(wire::ExplainRequest {
-            customer: Some(customer),
+            customer: Some(checked_to_wire(customer, Schema::embedded())),
         })
         .await?;
     let contributions = answer.contributions.into_iter();

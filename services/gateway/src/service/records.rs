@@ -8,11 +8,9 @@ pub(crate) mod quick;
 use std::borrow::Cow;
 use std::fmt;
 
-use holdfast_api::common::v1 as wire;
-use holdfast_api::customer;
 use holdfast_chassis::{Fault, FieldViolation};
 use holdfast_domain::{
-    ColumnRole, Feature, FeatureKind, FieldValue, RowBuilder, Rule, Schema, Strictness, UNKNOWN_CATEGORY, Violation,
+    CheckedCustomer, ColumnRole, FeatureKind, FieldValue, RowBuilder, Rule, Schema, Strictness, Violation,
 };
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -22,14 +20,14 @@ pub const RECORDS_CEILING: usize = 100_000;
 /// Bad fields that one answer lists; the rest is counted.
 const LISTED_VIOLATIONS: usize = 1_000;
 
-/// One customer, or every rule that the record breaks.
+/// One customer, read but not yet taken.
 #[derive(Debug)]
-pub struct Record(pub(super) Result<wire::Customer, Vec<Violation>>);
+pub struct Record(Reading<'static>);
 
 /// The records of a request.
 #[derive(Debug, Default)]
 pub struct Records {
-    customers: Vec<wire::Customer>,
+    customers: Vec<CheckedCustomer>,
     violations: Vec<FieldViolation>,
     violations_total: usize,
     records: usize,
@@ -41,8 +39,9 @@ impl Record {
     ///
     /// # Errors
     /// `INVALID_FIELDS` with one violation per bad field.
-    pub fn customer(self) -> Result<wire::Customer, Fault> {
+    pub fn customer(self) -> Result<CheckedCustomer, Fault> {
         self.0
+            .finish_checked()
             .map_err(|violations| invalid(violations.into_iter().map(|broken| named(broken, None)).collect()))
     }
 }
@@ -57,7 +56,7 @@ impl Records {
     ///
     /// # Errors
     /// `INVALID_FIELDS` when there are none or more than `max`, or with one violation per bad field of any record.
-    pub fn customers(self, max: usize) -> Result<Vec<wire::Customer>, Fault> {
+    pub fn customers(self, max: usize) -> Result<Vec<CheckedCustomer>, Fault> {
         if self.records == 0 {
             return Err(invalid(vec![FieldViolation::new(
                 "records",
@@ -89,10 +88,9 @@ impl Records {
     pub(super) fn push(&mut self, record: Record) {
         let place = self.records;
         self.records += 1;
-        match record.0 {
-            // Past the ceiling the request is refused anyway: count on, hold nothing.
-            Ok(customer) if self.records <= RECORDS_CEILING => self.customers.push(customer),
-            Ok(_) => {}
+        match record.0.finish_into(&mut self.customers) {
+            // Past the ceiling the request is refused anyway: count on, hold no more.
+            Ok(()) => self.customers.truncate(RECORDS_CEILING),
             Err(broken) => {
                 self.refused += 1;
                 self.violations_total += broken.len();
@@ -161,13 +159,12 @@ impl<'de> Deserialize<'de> for Record {
 }
 
 /// A record half read.
+#[derive(Debug)]
 pub(super) struct Reading<'s> {
     schema: &'s Schema,
     row: RowBuilder<'s>,
     /// Columns that the schema does not know.
     unknown: Vec<Violation>,
-    /// Categories as they were sent: one that the schema does not list goes on to inference, whose model may know it.
-    categories: Vec<(Feature, String)>,
 }
 
 impl Reading<'static> {
@@ -178,7 +175,6 @@ impl Reading<'static> {
             schema,
             row,
             unknown: Vec::new(),
-            categories: Vec::new(),
         }
     }
 }
@@ -197,11 +193,7 @@ impl Reading<'_> {
             (_, Scalar::Integer(number)) => FieldValue::Integer(number),
             (_, Scalar::Number(number)) => FieldValue::Number(number),
             (ColumnRole::Feature(feature), Scalar::Text(text)) if feature.kind() == FeatureKind::Categorical => {
-                self.row.set(role, FieldValue::Text(&text));
-                if self.row.value(feature) == Some(UNKNOWN_CATEGORY) {
-                    self.categories.push((feature, text.into_owned()));
-                }
-                return;
+                return self.row.set(role, FieldValue::Text(&text));
             }
             (ColumnRole::Target, Scalar::Text(text)) => return self.row.set(role, FieldValue::Text(&text)),
             (role, Scalar::Text(_)) => return self.refuse(role, "text"),
@@ -228,13 +220,6 @@ impl Reading<'_> {
 
     /// Sets a field from a text, as tables have them: a number may be one, and an empty text is no value.
     pub(super) fn cell(&mut self, role: ColumnRole, text: &str) {
-        if let ColumnRole::Feature(feature) = role
-            && feature.kind() == FeatureKind::Categorical
-            && !text.trim().is_empty()
-            && self.schema.category_code(feature, text).is_none()
-        {
-            self.categories.push((feature, text.to_owned()));
-        }
         self.row.set(role, FieldValue::Text(text));
     }
 
@@ -243,38 +228,32 @@ impl Reading<'_> {
         self.row.refuse(role, violation);
     }
 
-    pub(super) fn finish(self) -> Record {
-        let customer = match self.row.finish() {
-            Ok(customer) if self.unknown.is_empty() => customer,
-            outcome => {
-                let mut broken = self.unknown;
-                broken.extend(outcome.err().unwrap_or_default());
-                return Record(Err(broken));
-            }
-        };
-        // Made where it stays: copies of it cost a large batch more than reading it.
-        let mut record = Record(Ok(customer::to_wire(&customer, self.schema)));
-        if let Ok(on_wire) = &mut record.0 {
-            for (feature, text) in self.categories {
-                if customer.features.get(feature) == Some(UNKNOWN_CATEGORY) {
-                    set_category(on_wire, feature, text);
-                }
-            }
+    #[inline]
+    fn finish_into(self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
+        if self.unknown.is_empty() {
+            return self.row.finish_into(customers);
         }
-        record
+        Err(self.all_broken())
+    }
+
+    fn finish_checked(self) -> Result<CheckedCustomer, Vec<Violation>> {
+        if self.unknown.is_empty() {
+            return self.row.finish_checked();
+        }
+        Err(self.all_broken())
+    }
+
+    fn all_broken(self) -> Vec<Violation> {
+        let mut broken = self.unknown;
+        broken.extend(self.row.finish().err().unwrap_or_default());
+        broken
     }
 }
 
-fn set_category(customer: &mut wire::Customer, feature: Feature, text: String) {
-    let field = match feature {
-        Feature::Gender => &mut customer.gender,
-        Feature::EducationLevel => &mut customer.education_level,
-        Feature::MaritalStatus => &mut customer.marital_status,
-        Feature::IncomeCategory => &mut customer.income_category,
-        Feature::CardCategory => &mut customer.card_category,
-        _ => return,
-    };
-    *field = Some(text);
+impl Reading<'static> {
+    pub(super) fn finish(self) -> Record {
+        Record(self)
+    }
 }
 
 /// Text, borrowed from the body unless it holds escapes.
@@ -368,15 +347,19 @@ impl<'de> Visitor<'de> for AnyValue {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_api::common::v1 as wire;
+    use holdfast_api::customer;
+
     use super::*;
 
     const REQUIRED: &str = r#""Total_Relationship_Count":5,"Credit_Limit":12691.0,"Total_Revolving_Bal":777,"Total_Amt_Chng_Q4_Q1":1.335,
         "Total_Trans_Amt":1144,"Total_Trans_Ct":42,"Total_Ct_Chng_Q4_Q1":1.625,"Avg_Utilization_Ratio":0.061"#;
 
+    /// The record's customer as inference is asked about it.
     fn record(fields: &str) -> Result<wire::Customer, Fault> {
-        serde_json::from_str::<Record>(&format!("{{{fields}}}"))
-            .unwrap()
-            .customer()
+        let record = serde_json::from_str::<Record>(&format!("{{{fields}}}")).unwrap();
+        let customer = record.customer()?;
+        Ok(customer::checked_to_wire(&customer, Schema::embedded()))
     }
 
     fn rules(fault: &Fault) -> Vec<(&str, &str)> {

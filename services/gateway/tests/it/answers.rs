@@ -13,12 +13,14 @@ mod rollouts;
 mod webhooks;
 
 use holdfast_api::common::v1::ModelRef;
+use holdfast_api::customer::checked_to_wire;
 use holdfast_api::inference::v1 as inference;
 use holdfast_api::inference::v1::out_of_domain::Kind;
 use holdfast_api::monitoring::v1 as monitoring;
 use holdfast_api::registry::v1 as registry;
 use holdfast_api::training::v1 as training;
 use holdfast_chassis::Fault;
+use holdfast_domain::Schema;
 use prost_types::Timestamp;
 
 pub(crate) use champions::{get_champion, list_champions, list_replicas, promote, rollback};
@@ -105,11 +107,12 @@ pub(crate) fn predict_each(message: inference::PredictEachRequest) -> inference:
 }
 
 pub(crate) fn predict_batch(message: inference::PredictBatchRequest) -> inference::PredictBatchResponse {
+    let schema = Schema::embedded();
+    let customers = message.customers.checked(schema, usize::MAX).unwrap();
     inference::PredictBatchResponse {
-        predictions: message
-            .customers
+        predictions: customers
             .iter()
-            .map(|customer| prediction(customer, message.explain))
+            .map(|customer| prediction(&checked_to_wire(customer, schema), message.explain))
             .collect(),
         served_by: served(),
         request_id: message.request_id,

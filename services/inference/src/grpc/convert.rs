@@ -1,9 +1,9 @@
 //! Domain types to wire types.
 
-use holdfast_api::common::v1::{Customer, ModelRef};
+use holdfast_api::common::v1::ModelRef;
 use holdfast_api::inference::v1 as wire;
-use holdfast_api::{customer, time};
-use holdfast_domain::{ColumnRole, FieldValue, Schema};
+use holdfast_api::time;
+use holdfast_domain::Schema;
 use holdfast_model::{Input, InputKind, Reason};
 
 use crate::error::Result;
@@ -13,13 +13,6 @@ use crate::service::prediction_log::LogStatus;
 use crate::service::serving::ServingModel;
 use crate::service::status::LoadFailure;
 use crate::service::target::Target;
-
-/// A wire customer as the fields that the core checks.
-pub(super) fn fields(customer: &Customer) -> impl Iterator<Item = (ColumnRole, FieldValue<'_>)> + Clone {
-    let key = customer.customer_key.map_or(FieldValue::Missing, FieldValue::Integer);
-    let features = customer::fields(customer).map(|(feature, value)| (ColumnRole::Feature(feature), value));
-    std::iter::once((ColumnRole::Key, key)).chain(features)
-}
 
 /// Name of the key's column.
 pub(super) fn key_name() -> &'static str {

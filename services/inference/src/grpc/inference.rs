@@ -8,10 +8,10 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use holdfast_api::common::v1::Customer;
 use holdfast_api::inference::v1 as wire;
 use holdfast_api::inference::v1::inference_service_server::InferenceService;
-use holdfast_api::time;
+use holdfast_api::{customer, time};
 use holdfast_chassis::error::{Fault, FieldViolation};
 use holdfast_chassis::telemetry::{RPC_TARGET, TraceContext, current_trace_id};
-use holdfast_domain::Feature;
+use holdfast_domain::{Feature, Schema, all_checked};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::{Instrument as _, Span};
@@ -83,9 +83,14 @@ impl InferenceService for InferenceAdapter {
             trace_id: current_trace_id(),
             naming: Naming::Indexed,
         };
+        let customers = request.customers;
         let checked = self
             .predictor
-            .check(request.customers.iter().map(convert::fields), envelope)
+            .check(
+                customers.len(),
+                |most| customers.checked(Schema::embedded(), most),
+                envelope,
+            )
             .map_err(status)?;
         let answer = self.predictor.predict(checked).await.map_err(status)?;
         let serving = answer.served_by;
@@ -246,7 +251,8 @@ fn check_one(predictor: &Predictor, customer: Option<&Customer>, envelope: Envel
         predictor.refused(&error, 1);
         return Err(error);
     };
-    predictor.check([customer].into_iter().map(convert::fields), envelope)
+    let check = |customer, into: &mut Vec<_>| customer::check_into(into, customer, Schema::embedded());
+    predictor.check(1, |_| all_checked(std::iter::once(customer), check), envelope)
 }
 
 async fn predict_one(predictor: &Predictor, request: wire::PredictRequest) -> Result<wire::PredictResponse> {

@@ -16,7 +16,7 @@ use holdfast_api::open_inference::v2::model_metadata_response::TensorMetadata;
 use holdfast_api::open_inference::v2::repository_index_response::ModelIndex;
 use holdfast_chassis::error::{Fault, FieldViolation};
 use holdfast_chassis::telemetry::current_trace_id;
-use holdfast_domain::{ColumnRole, FeatureKind, Schema};
+use holdfast_domain::{ColumnRole, FeatureKind, Schema, all_checked};
 use tonic::{Request, Response, Status};
 
 use super::convert;
@@ -109,7 +109,9 @@ impl OpenInferenceAdapter {
             trace_id: current_trace_id(),
             naming: Naming::Indexed,
         };
-        let mut checked = self.predictor.check((0..rows).map(fields), envelope)?;
+        let check = |row, into: &mut Vec<_>| Schema::embedded().check_into(into, fields(row));
+        let customers = |most| all_checked(0..rows.min(most), check);
+        let mut checked = self.predictor.check(rows, customers, envelope)?;
         if !request.model_version.is_empty() {
             checked.by_champion();
         }

@@ -8,12 +8,8 @@ use std::time::Instant;
 
 use holdfast_chassis::clock::Clock;
 use holdfast_chassis::error::FieldViolation;
-use holdfast_domain::{
-    ColumnRole, Customer, Feature, FeatureKind, FeatureVector, FieldValue, RowBuilder, Schema, Strictness,
-    UNKNOWN_CATEGORY, Violation,
-};
+use holdfast_domain::{CheckedCustomer, Feature, FeatureVector, Refused, Schema, Violation};
 use holdfast_model::{Explanation, Reason};
-use holdfast_records::prediction::UnlistedCategory;
 use uuid::Uuid;
 
 use super::out_of_domain::Kind;
@@ -57,7 +53,7 @@ pub enum Naming {
 /// A request that breaks no rule.
 #[derive(Clone, Debug)]
 pub struct Checked {
-    rows: Vec<Row>,
+    rows: Vec<CheckedCustomer>,
     request_id: String,
     explain: bool,
     trace_id: Option<String>,
@@ -71,13 +67,6 @@ impl Checked {
     pub fn by_champion(&mut self) {
         self.by_champion = true;
     }
-}
-
-/// One customer of a request.
-#[derive(Clone, Debug)]
-struct Row {
-    customer: Customer,
-    unlisted: Vec<UnlistedCategory>,
 }
 
 /// One customer's score.
@@ -192,15 +181,17 @@ impl Predictor {
         self.metrics.answered(error.outcome(), rows.max(1));
     }
 
-    /// Checks the customers of a request, given as fields by column. A category that the schema does not list is none of
-    /// the errors: it is scored as missing, flagged, and logged as it was sent.
+    /// Checks a request about `count` customers, of whom `customers` gives so many as it is asked for, the first ones. A category that the schema does
+    /// not list is none of the errors: it is scored as missing, flagged, and logged as it was sent.
     ///
     /// # Errors
     /// [`Error::Invalid`] with every broken rule of every customer.
-    pub fn check<'a, F>(&self, rows: impl ExactSizeIterator<Item = F>, envelope: Envelope) -> Result<Checked>
-    where
-        F: Iterator<Item = (ColumnRole, FieldValue<'a>)> + Clone,
-    {
+    pub fn check(
+        &self,
+        count: usize,
+        customers: impl FnOnce(usize) -> Result<Vec<CheckedCustomer>, Vec<Refused>>,
+        envelope: Envelope,
+    ) -> Result<Checked> {
         let received = Instant::now();
         let mut violations = Vec::new();
         if envelope.request_id.len() > LONGEST_REQUEST_ID {
@@ -210,19 +201,16 @@ impl Predictor {
             );
             violations.push(FieldViolation::new("request_id", "too_long", description));
         }
-        let (count, most) = (rows.len(), self.settings.max_batch_rows);
+        let most = self.settings.max_batch_rows;
         violations.extend(wrong_number("records", count, most));
-        let mut checked = Vec::with_capacity(count.min(most));
-        for (index, fields) in rows.take(most).enumerate() {
-            match check_row(self.scorer.schema, fields) {
-                Ok(row) => checked.push(row),
-                Err(broken) => violations.extend(
-                    broken
-                        .into_iter()
-                        .map(|violation| name(violation, index, envelope.naming)),
-                ),
-            }
-        }
+        let rows = customers(most).unwrap_or_else(|refused| {
+            let named = |(place, broken): Refused| {
+                let broken = broken.into_iter();
+                broken.map(move |violation| name(violation, place, envelope.naming))
+            };
+            violations.extend(refused.into_iter().flat_map(named));
+            Vec::new()
+        });
         if !violations.is_empty() {
             self.metrics.answered(Outcome::Invalid, count.max(1));
             return Err(Error::Invalid(violations));
@@ -233,7 +221,7 @@ impl Predictor {
             envelope.request_id
         };
         Ok(Checked {
-            rows: checked,
+            rows,
             request_id,
             explain: envelope.explain,
             trace_id: envelope.trace_id,
@@ -315,7 +303,7 @@ impl Predictor {
         let features = request
             .rows
             .first()
-            .map_or(FeatureVector::MISSING, |row| row.customer.features);
+            .map_or(FeatureVector::MISSING, |row| *row.features());
         let explanation = served_by.model.explain(&features);
         let probability = served_by.model.score(&features);
         let prediction = self
@@ -338,43 +326,6 @@ pub(crate) fn wrong_number(field: &str, count: usize, most: usize) -> Option<Fie
     };
     let description = format!("there are {count}, allowed are 1 to {most}");
     Some(FieldViolation::new(field, rule, description))
-}
-
-#[inline]
-fn check_row<'a>(
-    schema: &Schema,
-    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)> + Clone,
-) -> Result<Row, Vec<Violation>> {
-    let mut row = RowBuilder::new(schema, Strictness::Serving);
-    for (role, value) in fields.clone() {
-        row.set(role, value);
-    }
-    let customer = row.finish()?;
-    let unlisted = if customer.features.0.contains(&UNKNOWN_CATEGORY) {
-        unlisted(&customer.features, fields)
-    } else {
-        Vec::new()
-    };
-    Ok(Row { customer, unlisted })
-}
-
-/// The categories that the schema does not list, as they were sent.
-fn unlisted<'a>(
-    features: &FeatureVector,
-    fields: impl Iterator<Item = (ColumnRole, FieldValue<'a>)>,
-) -> Vec<UnlistedCategory> {
-    let sent = fields.filter_map(|field| match field {
-        (ColumnRole::Feature(feature), FieldValue::Text(text)) => Some((feature, text)),
-        _ => None,
-    });
-    let unlisted = sent.filter(|(feature, _)| {
-        feature.kind() == FeatureKind::Categorical && features.get(*feature) == Some(UNKNOWN_CATEGORY)
-    });
-    let unlisted = unlisted.map(|(feature, text)| UnlistedCategory {
-        feature,
-        text: text.to_owned(),
-    });
-    unlisted.collect()
 }
 
 fn name(violation: Violation, index: usize, naming: Naming) -> FieldViolation {

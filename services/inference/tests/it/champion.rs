@@ -244,7 +244,7 @@ async fn every_answer_is_from_one_version_while_champions_change() {
             let mut seen = BTreeSet::new();
             while !done.load(Ordering::Relaxed) {
                 let request = wire::PredictBatchRequest {
-                    customers: customers(20),
+                    customers: customers(20).into(),
                     ..wire::PredictBatchRequest::default()
                 };
                 let answer = client.predict_batch(request).await.unwrap().into_inner();

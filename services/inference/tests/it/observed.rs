@@ -93,7 +93,7 @@ async fn metrics_count_what_happens() {
         service.predict(customer(index)).await.unwrap();
     }
     let request = holdfast_api::inference::v1::PredictBatchRequest {
-        customers: customers(10),
+        customers: customers(10).into(),
         ..Default::default()
     };
     service.client.clone().predict_batch(request).await.unwrap();

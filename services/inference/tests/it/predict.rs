@@ -80,7 +80,7 @@ async fn a_batch_has_the_bits_of_single_predictions_inline_and_on_the_pool() {
     let own = model(1);
     for rows in [1, 10, 11, 500] {
         let request = wire::PredictBatchRequest {
-            customers: customers(rows),
+            customers: customers(rows).into(),
             request_id: format!("batch-{rows}"),
             explain: true,
         };
@@ -138,7 +138,7 @@ async fn every_broken_rule_is_named_at_once() {
     batch[4].gender = Some("F".to_owned());
     batch[4].total_trans_amt = Some(-1.0);
     let request = wire::PredictBatchRequest {
-        customers: batch,
+        customers: batch.into(),
         ..wire::PredictBatchRequest::default()
     };
     let fault = self::fault(&service.client.clone().predict_batch(request).await.unwrap_err());
@@ -164,7 +164,7 @@ async fn a_batch_full_of_violations_still_gets_an_answer() {
     let sandbox = Sandbox::with_champion().await;
     let service = sandbox.serving(1).await;
     let request = wire::PredictBatchRequest {
-        customers: vec![Customer::default(); 10_000],
+        customers: vec![Customer::default(); 10_000].into(),
         ..wire::PredictBatchRequest::default()
     };
     let fault = fault(&service.client.clone().predict_batch(request).await.unwrap_err());
@@ -180,7 +180,7 @@ async fn a_request_itself_can_be_wrong() {
     let service = sandbox.serving(1).await;
     let batch = async |rows: u32, id: &str| {
         let request = wire::PredictBatchRequest {
-            customers: customers(rows),
+            customers: customers(rows).into(),
             request_id: id.to_owned(),
             explain: false,
         };

@@ -82,7 +82,7 @@ async fn a_batch_is_logged_row_by_row_under_one_id() {
     let sandbox = Sandbox::with_champion().await.set("prediction_log.durability", "fsync");
     let service = sandbox.serving(1).await;
     let request = wire::PredictBatchRequest {
-        customers: customers(300),
+        customers: customers(300).into(),
         request_id: "night".to_owned(),
         explain: false,
     };
@@ -104,7 +104,7 @@ async fn a_batch_scored_by_many_threads_is_answered_and_logged_in_its_order() {
     let service = sandbox.serving(1).await;
     let rows = 5_000;
     let request = wire::PredictBatchRequest {
-        customers: customers(rows),
+        customers: customers(rows).into(),
         request_id: "large".to_owned(),
         ..wire::PredictBatchRequest::default()
     };

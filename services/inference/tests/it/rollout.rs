@@ -110,7 +110,7 @@ async fn without_a_customers_key_the_request_id_decides_and_a_batch_has_one_vers
         // Large ones are scored on threads of their own.
         let size = if number % 2 == 0 { 5 } else { 100 };
         let batch = wire::PredictBatchRequest {
-            customers: customers(size),
+            customers: customers(size).into(),
             request_id,
             explain: false,
         };

@@ -51,7 +51,7 @@ async fn the_champion_answers_and_the_differences_are_recorded_and_summed_up() {
         assert_eq!((version, bits), (1, champion.score(&full_row(index)).to_bits()));
     }
     let batch = wire::PredictBatchRequest {
-        customers: customers(70),
+        customers: customers(70).into(),
         request_id: "batch-1".to_owned(),
         explain: false,
     };

@@ -1,3 +1,4 @@
+use crate::feature::FEATURE_COUNT;
 use proptest::prelude::*;
 
 use super::*;

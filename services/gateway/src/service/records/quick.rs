@@ -329,7 +329,7 @@ mod tests {
             "0.000000000000001",
         ] {
             let record = format!(r#"{{"Total_Amt_Chng_Q4_Q1":{number}}}"#);
-            let read = |record: Record| match record.0 {
+            let read = |record: Record| match record.0.finish_checked() {
                 Ok(customer) => format!("{customer:?}"),
                 Err(broken) => format!("{broken:?}"),
             };

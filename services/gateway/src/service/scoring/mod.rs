@@ -7,8 +7,8 @@ pub mod lines;
 pub mod stream;
 pub mod table;
 
-use holdfast_api::common::v1 as wire;
 use holdfast_chassis::{Code, Fault, FieldViolation};
+use holdfast_domain::CheckedCustomer;
 
 /// How records and answers are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Line {
     /// The line on which it begins, from 1.
     pub number: u64,
     /// The customer.
-    pub customer: Result<wire::Customer, Box<Fault>>,
+    pub customer: Result<CheckedCustomer, Box<Fault>>,
 }
 
 /// A record as a whole is wrong: one violation of `rule`, of the field `record`.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt as _, Stream, StreamExt as _, future, stream};
-use holdfast_api::common::v1::Customer;
 use holdfast_api::inference::v1 as wire;
 use holdfast_chassis::client::retry::RetryPolicy;
 use holdfast_chassis::metrics::Counter;
 use holdfast_chassis::{Code, Fault, Shutdown};
+use holdfast_domain::CheckedCustomer;
 use tokio::time::timeout;
 
 use super::answers::{AnswerWriter, StreamedPrediction, problem};
@@ -280,7 +280,7 @@ async fn answer(chunk: Chunk, wanted: Wanted, scorer: Scorer) -> (Bytes, bool) {
     let mut lines = Vec::with_capacity(chunk.lines.len());
     for Line { number, customer } in chunk.lines {
         let key = customer.map(|customer| {
-            let key = customer.customer_key;
+            let key = customer.key().map(|key| key.0);
             customers.push(customer);
             key
         });
@@ -330,7 +330,7 @@ struct Scored {
 
 /// Scores the customers of a chunk; `None` when it has none.
 async fn score(
-    customers: Vec<Customer>,
+    customers: Vec<CheckedCustomer>,
     request_id: String,
     wanted: &Wanted,
     scorer: &Scorer,
@@ -340,7 +340,7 @@ async fn score(
     }
     let asked = customers.len();
     let message = wire::PredictBatchRequest {
-        customers,
+        customers: customers.into(),
         request_id,
         explain: wanted.explain,
     };

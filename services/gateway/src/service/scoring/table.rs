@@ -258,6 +258,8 @@ fn malformed(message: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_api::customer::checked_to_wire;
+
     use super::*;
 
     const HEADER: &str = "CLIENTNUM,Card_Category,Total_Relationship_Count,Credit_Limit,Total_Revolving_Bal,Total_Amt_Chng_Q4_Q1,Total_Trans_Amt,Total_Trans_Ct,Total_Ct_Chng_Q4_Q1,Avg_Utilization_Ratio";
@@ -274,7 +276,11 @@ mod tests {
             while let Some(line) = reader.next(last) {
                 let outcome = line.customer.map_or_else(
                     |fault| fault.violations[0].rule.clone(),
-                    |customer| customer.card_category.unwrap_or_default(),
+                    |customer| {
+                        checked_to_wire(&customer, Schema::embedded())
+                            .card_category
+                            .unwrap_or_default()
+                    },
                 );
                 found.push((line.number, outcome));
             }

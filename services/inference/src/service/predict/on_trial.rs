@@ -15,10 +15,7 @@ impl Checked {
     /// The one customer it asks about, so that the same customer meets the same version; else its id.
     fn known(&self) -> Known<'_> {
         match self.rows.as_slice() {
-            [row] => row
-                .customer
-                .key
-                .map_or(Known::Request(&self.request_id), Known::Customer),
+            [row] => row.key().map_or(Known::Request(&self.request_id), Known::Customer),
             _ => Known::Request(&self.request_id),
         }
     }
@@ -74,15 +71,15 @@ impl Predictor {
         trial: &Arc<Trial>,
         request: Checked,
     ) -> Result<Answer> {
-        let customers: Vec<_> = request.rows.iter().map(|row| row.customer).collect();
+        let customers: Vec<_> = request.rows.iter().map(|row| (row.key(), *row.features())).collect();
         let scored = self.score(serving, request).await?;
         let answer = self.log_and_answer(Arc::clone(serving), scored).await?;
         let rows = customers
             .iter()
             .zip(&answer.predictions)
-            .map(|(customer, prediction)| Answered {
-                customer_key: customer.key,
-                features: customer.features,
+            .map(|((customer_key, features), prediction)| Answered {
+                customer_key: *customer_key,
+                features: *features,
                 score: prediction.probability,
                 label: prediction.label,
             });

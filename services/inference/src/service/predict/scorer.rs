@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use holdfast_chassis::clock::Clock;
-use holdfast_domain::{FeatureVector, Schema};
+use holdfast_domain::{CheckedCustomer, FeatureVector, Schema};
 use holdfast_model::{Direction, Explanation};
 
 use super::{Checked, Prediction};
@@ -53,7 +53,7 @@ impl Scorer {
         let predictions = match rows {
             // Most requests have one, and need no lists.
             [row] if !request.explain => {
-                let features = &row.customer.features;
+                let features = row.features();
                 vec![self.prediction(serving, features, serving.model.score(features), None)]
             }
             rows => self.predictions(serving, rows, request.explain),
@@ -65,17 +65,16 @@ impl Scorer {
         ScoredRows { predictions, frames }
     }
 
-    fn predictions(&self, serving: &ServingModel, rows: &[super::Row], explain: bool) -> Vec<Prediction> {
-        let vectors: Vec<FeatureVector> = rows.iter().map(|row| row.customer.features).collect();
-        let mut scores = vec![f64::NAN; vectors.len()];
-        serving.model.score_batch(&vectors, &mut scores);
+    fn predictions(&self, serving: &ServingModel, rows: &[CheckedCustomer], explain: bool) -> Vec<Prediction> {
+        let mut scores = vec![f64::NAN; rows.len()];
+        serving.model.score_batch(rows, &mut scores);
         let explanations = if explain {
-            serving.model.explain_batch(&vectors)
+            serving.model.explain_batch(rows)
         } else {
             Vec::new()
         };
-        let rows = vectors.iter().zip(&scores).enumerate();
-        rows.map(|(index, (features, score))| self.prediction(serving, features, *score, explanations.get(index)))
+        let rows = rows.iter().zip(&scores).enumerate();
+        rows.map(|(index, (row, score))| self.prediction(serving, row.features(), *score, explanations.get(index)))
             .collect()
     }
 
@@ -117,9 +116,9 @@ impl Scorer {
         for ((index, row), prediction) in rows.zip(predictions) {
             let row = Row {
                 index: u32::try_from(index).unwrap_or(u32::MAX),
-                customer_key: row.customer.key,
-                features: &row.customer.features,
-                unlisted: &row.unlisted,
+                customer_key: row.key(),
+                features: row.features(),
+                unlisted: row.unlisted(),
                 score: prediction.probability,
                 label: prediction.label,
             };
