@@ -34,14 +34,13 @@ impl ScoredRows {
     pub(super) fn with_room_for(mut self, rows: usize) -> Self {
         let more = rows.saturating_sub(self.predictions.len());
         self.predictions.reserve(more);
-        self.frames.reserve(more);
         self
     }
 
     /// Adds the rows behind.
     pub(super) fn append(&mut self, mut other: Self) {
         self.predictions.append(&mut other.predictions);
-        self.frames.append(&other.frames);
+        self.frames.append(other.frames);
     }
 }
 

@@ -123,6 +123,8 @@ pub struct LogStatus {
 #[derive(Debug)]
 pub struct Frames {
     bytes: Vec<u8>,
+    /// What comes behind: the records of other rows of the same request, as they were made.
+    more: Vec<Vec<u8>>,
     records: u32,
     hour: PartitionHour,
 }
@@ -142,6 +144,7 @@ impl Frames {
     pub(crate) fn of(event_time: Timestamp, records: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(records * FRAME_BYTES),
+            more: Vec::new(),
             records: 0,
             hour: PartitionHour::of(event_time),
         }
@@ -153,15 +156,21 @@ impl Frames {
         self.records += 1;
     }
 
-    /// Makes room for more records.
-    pub(crate) fn reserve(&mut self, records: usize) {
-        self.bytes.reserve(records * FRAME_BYTES);
+    /// Adds the records of other rows of the same request.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.more.push(other.bytes);
+        self.more.extend(other.more);
+        self.records += other.records;
     }
 
-    /// Adds the records of other rows of the same request.
-    pub(crate) fn append(&mut self, other: &Self) {
-        self.bytes.extend_from_slice(&other.bytes);
-        self.records += other.records;
+    /// Their bytes, piece by piece.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.bytes).chain(&self.more).map(Vec::as_slice)
+    }
+
+    /// How many bytes they are.
+    fn len(&self) -> usize {
+        self.pieces().map(<[u8]>::len).sum()
     }
 }
 
@@ -248,12 +257,7 @@ impl PredictionLog {
     pub async fn append(&self, frames: Frames) -> Result<(), AppendError> {
         let (reply, answer) = oneshot::channel();
         let refused = u64::from(frames.records);
-        let append = Append {
-            frames: frames.bytes,
-            records: frames.records,
-            hour: frames.hour,
-            reply,
-        };
+        let append = Box::new(Append { frames, reply });
         let submitted = self.commit.submit(Job::Append(append)).await;
         submitted.map_err(|error| match error {
             TrySendError::Full(()) => {

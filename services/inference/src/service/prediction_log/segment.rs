@@ -25,7 +25,7 @@ const FRAME_HEADER_BYTES: usize = 8;
 const LONGEST_PAYLOAD: usize = 1 << 16;
 const LONGEST_FRAME: usize = FRAME_HEADER_BYTES + LONGEST_PAYLOAD;
 /// Bytes read at a time.
-const READ_BYTES: usize = 1 << 18;
+const READ_BYTES: usize = 1 << 16;
 const EXTENSION: &str = "seg";
 
 /// The path of a segment.

@@ -11,17 +11,20 @@ use holdfast_records::PartitionHour;
 use tokio::sync::oneshot;
 
 use super::shared::{Sealed, Shared};
-use super::{AppendError, segment};
+use super::{AppendError, Frames, segment};
 use crate::service::identity::sync_directory;
 use crate::settings::{Durability, OnFull, PredictionLogSettings};
 
 /// A group is written when it has this many bytes, even if more requests wait.
 const GROUP_BYTES: usize = 1 << 20;
+/// What is this large is written by itself: copying it costs more than another call of the system.
+const LARGE_PIECE: usize = 1 << 16;
 /// How long there is nothing to do while no segment is open.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 pub(super) enum Job {
-    Append(Append),
+    /// Boxed: the queue has room for thousands, made once for all.
+    Append(Box<Append>),
     /// Close the open segment; answers [`Shared::mark`].
     Seal(oneshot::Sender<u64>),
     /// Close the open segment and end.
@@ -31,9 +34,7 @@ pub(super) enum Job {
 /// The records of one request.
 #[derive(Debug)]
 pub(super) struct Append {
-    pub(crate) frames: Vec<u8>,
-    pub(crate) records: u32,
-    pub(crate) hour: PartitionHour,
+    pub(crate) frames: Frames,
     pub(crate) reply: oneshot::Sender<Result<(), AppendError>>,
 }
 
@@ -96,7 +97,7 @@ impl Writer {
                 match job {
                     Job::Append(append) => {
                         bytes += append.frames.len();
-                        group.push(append);
+                        group.push(*append);
                     }
                     Job::Seal(reply) => {
                         self.commit(&mut group);
@@ -147,7 +148,7 @@ impl Writer {
     fn commit(&mut self, group: &mut Vec<Append>) {
         match group.as_slice() {
             [] => {}
-            [first, ..] if self.takes_at_once(group) => self.commit_part(first.hour, group),
+            [first, ..] if self.takes_at_once(group) => self.commit_part(first.frames.hour, group),
             _ => self.commit_by_hour(group),
         }
     }
@@ -155,22 +156,22 @@ impl Writer {
     /// Whether a group is of one hour, and goes into one segment as a whole: nearly all are and do.
     fn takes_at_once(&self, group: &[Append]) -> bool {
         let [before @ .., last] = group else { return true };
-        let hour = last.hour;
+        let hour = last.frames.hour;
         let bytes = before.iter().map(|append| append.frames.len() as u64).sum::<u64>();
         let open = self.open.as_ref().filter(|open| open.takes(hour));
         let begun = open.map_or(self.header.len() as u64, |open| open.bytes);
-        before.iter().all(|append| append.hour == hour)
+        before.iter().all(|append| append.frames.hour == hour)
             && (before.is_empty() || begun + bytes < self.settings.segment_bytes)
             && self.shared.spooled().0 + bytes + last.frames.len() as u64 <= self.settings.limit_bytes
     }
 
     fn commit_by_hour(&mut self, group: &mut Vec<Append>) {
-        group.sort_by_key(|append| append.hour);
+        group.sort_by_key(|append| append.frames.hour);
         let mut rest = group.drain(..).peekable();
         while let Some(first) = rest.next() {
-            let hour = first.hour;
+            let hour = first.frames.hour;
             let mut run = vec![first];
-            while let Some(append) = rest.next_if(|append| append.hour == hour) {
+            while let Some(append) = rest.next_if(|append| append.frames.hour == hour) {
                 run.push(append);
             }
             self.commit_hour(hour, run);
@@ -214,7 +215,10 @@ impl Writer {
         match self.write(hour, part) {
             Ok(()) => {
                 for append in part.drain(..) {
-                    self.shared.metrics.acknowledged.inc_by(u64::from(append.records));
+                    self.shared
+                        .metrics
+                        .acknowledged
+                        .inc_by(u64::from(append.frames.records));
                     // A caller that has gone away still has its record: it was written.
                     let _ = append.reply.send(Ok(()));
                 }
@@ -223,7 +227,7 @@ impl Writer {
                 let reason = error.to_string();
                 tracing::error!(error = reason, requests = part.len(), "cannot write the prediction log");
                 for append in part.drain(..) {
-                    self.shared.metrics.refused.inc_by(u64::from(append.records));
+                    self.shared.metrics.refused.inc_by(u64::from(append.frames.records));
                     let _ = append.reply.send(Err(AppendError::Write { reason: reason.clone() }));
                 }
             }
@@ -231,7 +235,7 @@ impl Writer {
     }
 
     fn refuse_or_drop(&self, append: Append) {
-        let records = u64::from(append.records);
+        let records = u64::from(append.frames.records);
         let limit_bytes = self.settings.limit_bytes;
         let answer = match self.settings.on_full {
             OnFull::Refuse => {
@@ -254,16 +258,10 @@ impl Writer {
             Some(open) => open,
             None => self.begin(hour)?,
         };
-        let records: u64 = run.iter().map(|append| u64::from(append.records)).sum();
-        let bytes = if let [only] = run {
-            &only.frames
-        } else {
-            self.buffer.clear();
-            run.iter()
-                .for_each(|append| self.buffer.extend_from_slice(&append.frames));
-            &self.buffer
-        };
-        let written = open.file.write_all(bytes).and_then(|()| self.sync(&open.file));
+        let records: u64 = run.iter().map(|append| u64::from(append.frames.records)).sum();
+        let bytes: u64 = run.iter().map(|append| append.frames.len() as u64).sum();
+        let pieces = run.iter().flat_map(|append| append.frames.pieces());
+        let written = write_pieces(pieces, &mut open.file, &mut self.buffer).and_then(|()| self.sync(&open.file));
         if let Err(error) = written {
             // Nothing of a refused request may stay. After a failed sync the file cannot be trusted with more; so too
             // if it cannot be cut.
@@ -275,9 +273,9 @@ impl Writer {
             }
             return Err(error);
         }
-        open.bytes += bytes.len() as u64;
+        open.bytes += bytes;
         open.records += records;
-        self.shared.wrote(bytes.len() as u64, records, open.since);
+        self.shared.wrote(bytes, records, open.since);
         let full = open.bytes >= self.settings.segment_bytes;
         self.open = Some(open);
         if full {
@@ -337,5 +335,69 @@ impl Writer {
             records: open.records,
             since: open.since,
         });
+    }
+}
+
+/// Writes large pieces as they are, and small ones together.
+fn write_pieces<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    out: &mut impl io::Write,
+    together: &mut Vec<u8>,
+) -> io::Result<()> {
+    together.clear();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let is_last = pieces.peek().is_none();
+        if together.is_empty() && (is_last || piece.len() >= LARGE_PIECE) {
+            out.write_all(piece)?;
+            continue;
+        }
+        together.extend_from_slice(piece);
+        if is_last || together.len() >= LARGE_PIECE {
+            out.write_all(together)?;
+            together.clear();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what is written, call by call.
+    #[derive(Default)]
+    struct Calls(Vec<Vec<u8>>);
+
+    impl io::Write for Calls {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.to_vec());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn pieces_are_written_in_their_order_small_ones_together_and_large_ones_alone() {
+        for (sizes, calls) in [
+            (&[][..], &[][..]),
+            (&[5], &[5]),
+            (&[5, 6, 7], &[18]),
+            (&[LARGE_PIECE, LARGE_PIECE + 1], &[LARGE_PIECE, LARGE_PIECE + 1]),
+            (
+                &[LARGE_PIECE, 3, 4, LARGE_PIECE, 5, 6],
+                &[LARGE_PIECE, LARGE_PIECE + 7, 11],
+            ),
+        ] {
+            let pieces: Vec<Vec<u8>> = (1..).zip(sizes).map(|(byte, size)| vec![byte; *size]).collect();
+            // What was left by a write that failed.
+            let (mut written, mut together) = (Calls::default(), vec![99; 3]);
+            write_pieces(pieces.iter().map(Vec::as_slice), &mut written, &mut together).unwrap();
+            assert!(written.0.iter().map(Vec::len).eq(calls.iter().copied()), "{sizes:?}");
+            assert!(written.0.concat() == pieces.concat(), "{sizes:?}");
+        }
     }
 }
