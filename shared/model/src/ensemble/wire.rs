@@ -136,13 +136,13 @@ impl TreeEnsemble {
             .collect::<Result<_, _>>()?;
         let left_categories = spread(&kinds, &message.left_category_sets)?;
         let nodes = Nodes {
-            tree_sizes: message.tree_node_counts,
+            tree_sizes: snug(message.tree_node_counts),
             kinds,
-            columns: message.node_columns,
-            values: message.node_values,
-            left_children: message.node_left_children,
+            columns: snug(message.node_columns),
+            values: snug(message.node_values),
+            left_children: snug(message.node_left_children),
             missing_rules,
-            covers: message.node_covers,
+            covers: snug(message.node_covers),
             left_categories,
         };
         Ok(Self {
@@ -153,6 +153,12 @@ impl TreeEnsemble {
             nodes,
         })
     }
+}
+
+/// A list that has grown by doubling while it was read, and stays as long as the model.
+fn snug<T>(mut list: Vec<T>) -> Vec<T> {
+    list.shrink_to_fit();
+    list
 }
 
 /// One set a node, from one a categorical split.

@@ -104,6 +104,9 @@ impl TreeExplainer {
         for range in trees.nodes.tree_ranges() {
             explainer.add(trees, predicates, range.start);
         }
+        // They have grown by doubling, and stay as long as the model.
+        explainer.splits.shrink_to_fit();
+        explainer.repeated.shrink_to_fit();
         explainer
     }
 
