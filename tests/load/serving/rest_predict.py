@@ -61,6 +61,7 @@ def uvicorn(app, workers, directory, cores):
         "PYTHONPATH": PYTHON_PATH,
         "PATH": os.environ["PATH"],
         "OMP_NUM_THREADS": "1",
+        **servers.TWO_HEAPS,
     }
     command = [sys.executable, "-m", "uvicorn", f"{app}:app", "--port", str(port)]
     command += ["--workers", str(workers), "--loop", "uvloop", "--http", "httptools"]

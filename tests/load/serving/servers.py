@@ -15,6 +15,8 @@ import urllib.request
 import bench
 
 RELEASE = bench.TARGET / "release"
+# As in our images. All servers that are compared have it, Python's as well.
+TWO_HEAPS = {"MALLOC_ARENA_MAX": "2"}
 PATIENCE = 120
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -165,7 +167,7 @@ def _service(binary, settings, data_dir, cores, find_address=listening):
         [RELEASE / binary],
         cores,
         find_address=find_address,
-        env=settings,
+        env={**settings, **TWO_HEAPS},
         cwd=data_dir,
         stderr=subprocess.STDOUT,
     )
@@ -194,4 +196,5 @@ def serving_node(data_dir, cores):
 def noop(arguments, cores):
     """A server that does nothing."""
     command = [RELEASE / "bench-noop", *arguments]
-    return Server(command, cores, find_address=str.strip)
+    environment = {**os.environ, **TWO_HEAPS}
+    return Server(command, cores, find_address=str.strip, env=environment)
