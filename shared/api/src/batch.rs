@@ -114,17 +114,12 @@ impl Message for PredictBatchRequest {
         match &self.customers.0 {
             Form::Checked(customers) => {
                 for customer in customers {
-                    begin(bytes::encoded_len(customer, schema), out);
+                    bytes::begin(CUSTOMERS, bytes::encoded_len(customer, schema), out);
                     bytes::write(customer, schema, out);
                 }
             }
             Form::Messages(customers) => encoding::message::encode_repeated(CUSTOMERS, customers, out),
-            Form::Bytes(customers) => {
-                for customer in customers {
-                    begin(customer.len(), out);
-                    out.put_slice(customer);
-                }
-            }
+            Form::Bytes(customers) => encoding::bytes::encode_repeated(CUSTOMERS, customers, out),
         }
         if !self.request_id.is_empty() {
             encoding::string::encode(REQUEST_ID, &self.request_id, out);
@@ -160,10 +155,10 @@ impl Message for PredictBatchRequest {
         let customers = match &self.customers.0 {
             Form::Checked(customers) => {
                 let lengths = customers.iter().map(|customer| bytes::encoded_len(customer, schema));
-                lengths.map(framed).sum()
+                lengths.map(|length| bytes::framed(CUSTOMERS, length)).sum()
             }
             Form::Messages(customers) => encoding::message::encoded_len_repeated(CUSTOMERS, customers),
-            Form::Bytes(customers) => customers.iter().map(|customer| framed(customer.len())).sum(),
+            Form::Bytes(customers) => encoding::bytes::encoded_len_repeated(CUSTOMERS, customers),
         };
         let request_id = if self.request_id.is_empty() {
             0
@@ -181,17 +176,6 @@ impl Message for PredictBatchRequest {
     fn clear(&mut self) {
         *self = Self::default();
     }
-}
-
-/// Writes what stands before a customer's message of so many bytes.
-fn begin(length: usize, out: &mut impl BufMut) {
-    encoding::encode_key(CUSTOMERS, WireType::LengthDelimited, out);
-    encoding::encode_varint(length as u64, out);
-}
-
-/// The bytes of a customer's message of so many, with what stands before it.
-fn framed(length: usize) -> usize {
-    encoding::key_len(CUSTOMERS) + encoding::encoded_len_varint(length as u64) + length
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Customers between the wire and the domain.
 //!
 //! The 19 features are spelled out once, in [`fields`] and [`to_wire`]; gRPC adapters and REST handlers both go
-//! through here, so that a feature cannot be bound to the wrong column in one of them.
+//! through here, so that a feature cannot be bound to the wrong column in one of them. What reads and writes the bytes of a message
+//! (`bytes.rs`) goes by the numbers of its fields, which a test holds against these.
 
 use holdfast_domain::{
-    CheckedCustomer, ColumnRole, Customer, Feature, FeatureKind, FieldValue, Schema, UNKNOWN_CATEGORY, Violation,
+    CheckedCustomer, ColumnRole, Customer, CustomerKey, Feature, FeatureKind, FeatureVector, FieldValue, Schema,
+    UNKNOWN_CATEGORY, Violation,
 };
 
 use crate::common::v1 as wire;
@@ -40,40 +42,24 @@ pub fn check_into(
 
 /// The wire form of a checked customer, with the categories that the schema does not know as they were sent.
 pub fn checked_to_wire(customer: &CheckedCustomer, schema: &Schema) -> wire::Customer {
-    let mut message = to_wire(
-        &Customer {
-            key: customer.key(),
-            label: None,
-            features: *customer.features(),
-        },
-        schema,
-    );
-    for unlisted in customer.unlisted() {
-        if let Some(field) = category_field(&mut message, unlisted.feature) {
-            *field = Some(unlisted.text.clone());
-        }
-    }
-    message
-}
-
-fn category_field(customer: &mut wire::Customer, feature: Feature) -> Option<&mut Option<String>> {
-    match feature {
-        Feature::Gender => Some(&mut customer.gender),
-        Feature::EducationLevel => Some(&mut customer.education_level),
-        Feature::MaritalStatus => Some(&mut customer.marital_status),
-        Feature::IncomeCategory => Some(&mut customer.income_category),
-        Feature::CardCategory => Some(&mut customer.card_category),
-        _ => None,
-    }
+    message(customer.key(), customer.features(), |feature| {
+        category(customer, feature, schema)
+    })
 }
 
 /// The text of a category, as it was sent; `None` when there is none.
 fn category<'a>(customer: &'a CheckedCustomer, feature: Feature, schema: &'a Schema) -> Option<&'a str> {
-    let code = customer.features().get(feature)?;
-    if code == UNKNOWN_CATEGORY {
+    if customer.features().get(feature)? == UNKNOWN_CATEGORY {
         let mut unlisted = customer.unlisted().iter();
         return Some(unlisted.find(|unlisted| unlisted.feature == feature)?.text.as_str());
     }
+    listed(customer.features(), feature, schema)
+}
+
+/// The text of a category that the schema knows.
+fn listed<'s>(features: &FeatureVector, feature: Feature, schema: &'s Schema) -> Option<&'s str> {
+    let code = features.get(feature)?;
+    (code >= 0.0).then_some(())?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -84,20 +70,20 @@ fn category<'a>(customer: &'a CheckedCustomer, feature: Feature, schema: &'a Sch
 
 /// The wire form of a domain customer. A category the schema does not know is sent as absent.
 pub fn to_wire(customer: &Customer, schema: &Schema) -> wire::Customer {
-    let number = |feature| customer.features.get(feature);
-    let text = |feature: Feature| {
-        let code = customer.features.get(feature)?;
-        (code >= 0.0).then_some(())?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "category codes are small non-negative integers"
-        )]
-        let name = schema.category_name(feature, code as usize)?;
-        Some(name.to_owned())
-    };
+    message(customer.key, &customer.features, |feature| {
+        listed(&customer.features, feature, schema)
+    })
+}
+
+fn message<'a>(
+    key: Option<CustomerKey>,
+    features: &FeatureVector,
+    category: impl Fn(Feature) -> Option<&'a str>,
+) -> wire::Customer {
+    let number = |feature| features.get(feature);
+    let text = |feature| category(feature).map(str::to_owned);
     wire::Customer {
-        customer_key: customer.key.map(|key| key.0),
+        customer_key: key.map(|key| key.0),
         customer_age: number(Feature::CustomerAge),
         gender: text(Feature::Gender),
         dependent_count: number(Feature::DependentCount),

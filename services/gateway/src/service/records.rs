@@ -20,9 +20,14 @@ pub const RECORDS_CEILING: usize = 100_000;
 /// Bad fields that one answer lists; the rest is counted.
 const LISTED_VIOLATIONS: usize = 1_000;
 
-/// One customer, read but not yet taken.
+/// One customer, read and not yet checked as a whole.
 #[derive(Debug)]
-pub struct Record(Reading<'static>);
+pub struct Record {
+    schema: &'static Schema,
+    row: RowBuilder<'static>,
+    /// Columns that the schema does not know.
+    unknown: Vec<Violation>,
+}
 
 /// The records of a request.
 #[derive(Debug, Default)]
@@ -40,8 +45,7 @@ impl Record {
     /// # Errors
     /// `INVALID_FIELDS` with one violation per bad field.
     pub fn customer(self) -> Result<CheckedCustomer, Fault> {
-        self.0
-            .finish_checked()
+        self.finish_checked()
             .map_err(|violations| invalid(violations.into_iter().map(|broken| named(broken, None)).collect()))
     }
 }
@@ -88,7 +92,7 @@ impl Records {
     pub(super) fn push(&mut self, record: Record) {
         let place = self.records;
         self.records += 1;
-        match record.0.finish_into(&mut self.customers) {
+        match record.finish_into(&mut self.customers) {
             // Past the ceiling the request is refused anyway: count on, hold no more.
             Ok(()) => self.customers.truncate(RECORDS_CEILING),
             Err(broken) => {
@@ -147,27 +151,18 @@ impl<'de> Deserialize<'de> for Record {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Record, A::Error> {
-                let mut reading = Reading::new();
+                let mut record = Record::new();
                 while let Some(Text(name)) = fields.next_key()? {
-                    reading.field(&name, fields.next_value()?);
+                    record.field(&name, fields.next_value()?);
                 }
-                Ok(reading.finish())
+                Ok(record)
             }
         }
         deserializer.deserialize_map(ByColumn)
     }
 }
 
-/// A record half read.
-#[derive(Debug)]
-pub(super) struct Reading<'s> {
-    schema: &'s Schema,
-    row: RowBuilder<'s>,
-    /// Columns that the schema does not know.
-    unknown: Vec<Violation>,
-}
-
-impl Reading<'static> {
+impl Record {
     pub(super) fn new() -> Self {
         let schema = Schema::embedded();
         let row = RowBuilder::new(schema, Strictness::Serving);
@@ -177,9 +172,7 @@ impl Reading<'static> {
             unknown: Vec::new(),
         }
     }
-}
 
-impl Reading<'_> {
     fn field(&mut self, name: &str, value: Scalar<'_>) {
         match self.schema.role(name) {
             Some(role) => self.set(role, value),
@@ -247,12 +240,6 @@ impl Reading<'_> {
         let mut broken = self.unknown;
         broken.extend(self.row.finish().err().unwrap_or_default());
         broken
-    }
-}
-
-impl Reading<'static> {
-    pub(super) fn finish(self) -> Record {
-        Record(self)
     }
 }
 

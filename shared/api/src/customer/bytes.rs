@@ -113,9 +113,7 @@ pub(crate) fn encoded_len(customer: &CheckedCustomer, schema: &Schema) -> usize 
     let lengths = fields(customer, schema).map(|field| match field {
         Field::Key(key) => encoding::int64::encoded_len(KEY, &key),
         Field::Number(number, value) => encoding::double::encoded_len(number, &value),
-        Field::Text(number, text) => {
-            encoding::key_len(number) + encoding::encoded_len_varint(text.len() as u64) + text.len()
-        }
+        Field::Text(number, text) => framed(number, text.len()),
     });
     lengths.sum()
 }
@@ -127,12 +125,22 @@ pub(crate) fn write(customer: &CheckedCustomer, schema: &Schema, out: &mut impl 
             Field::Key(key) => encoding::int64::encode(KEY, &key, out),
             Field::Number(number, value) => encoding::double::encode(number, &value, out),
             Field::Text(number, text) => {
-                encoding::encode_key(number, WireType::LengthDelimited, out);
-                encoding::encode_varint(text.len() as u64, out);
+                begin(number, text.len(), out);
                 out.put_slice(text.as_bytes());
             }
         }
     }
+}
+
+/// Writes what stands before so many bytes of a field.
+pub(crate) fn begin(number: u32, length: usize, out: &mut impl BufMut) {
+    encoding::encode_key(number, WireType::LengthDelimited, out);
+    encoding::encode_varint(length as u64, out);
+}
+
+/// So many bytes of a field, with what stands before them.
+pub(crate) fn framed(number: u32, length: usize) -> usize {
+    encoding::key_len(number) + encoding::encoded_len_varint(length as u64) + length
 }
 
 #[cfg(test)]

@@ -146,12 +146,8 @@ impl<'s> RowBuilder<'s> {
     /// Every violation, those of missing values last.
     #[inline]
     pub fn finish(mut self) -> Result<Customer, Vec<Violation>> {
-        self.report_missing();
-        if self.violations.is_empty() {
-            Ok(self.customer)
-        } else {
-            Err(self.violations)
-        }
+        self.complete()?;
+        Ok(self.customer)
     }
 
     /// The finished customer, to be scored. What learning asks of a row is asked of one that is scored, too.
@@ -160,12 +156,8 @@ impl<'s> RowBuilder<'s> {
     /// As [`RowBuilder::finish`].
     #[inline]
     pub fn finish_checked(mut self) -> Result<CheckedCustomer, Vec<Violation>> {
-        self.report_missing();
-        if self.violations.is_empty() {
-            Ok(self.into_checked())
-        } else {
-            Err(self.violations)
-        }
+        self.complete()?;
+        Ok(self.into_checked())
     }
 
     /// Adds the finished customer to others, where it is made: moving it there costs a large batch more than checking it.
@@ -174,12 +166,19 @@ impl<'s> RowBuilder<'s> {
     /// As [`RowBuilder::finish`].
     #[inline]
     pub fn finish_into(mut self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
-        self.report_missing();
-        if !self.violations.is_empty() {
-            return Err(self.violations);
-        }
+        self.complete()?;
         customers.push(self.into_checked());
         Ok(())
+    }
+
+    #[inline]
+    fn complete(&mut self) -> Result<(), Vec<Violation>> {
+        self.report_missing();
+        if self.violations.is_empty() {
+            Ok(())
+        } else {
+            Err(std::mem::take(&mut self.violations))
+        }
     }
 
     #[inline]

@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 use holdfast_domain::{ColumnRole, Schema};
 
-use super::{Reading, Record, Records, Scalar};
+use super::{Record, Records, Scalar};
 
 /// Longest text before a value that is remembered for the next record, in bytes: some spaces around the name of a column.
 const LONGEST_REMEMBERED: usize = 128;
@@ -90,11 +90,11 @@ impl<'a> Reader<'a> {
 
     fn record(&mut self) -> Option<Record> {
         self.skip(b'{')?;
-        let mut reading = Reading::new();
+        let mut record = Record::new();
         for index in 0.. {
             let role = self.role(index)?;
             let value = self.value()?;
-            reading.set(role, value);
+            record.set(role, value);
             match self.rest.first()? {
                 b',' => {}
                 b'}' => {
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
                 },
             }
         }
-        Some(reading.finish())
+        Some(record)
     }
 
     /// Reads up to the value of the field at `index`, and says whose it is.
@@ -329,7 +329,7 @@ mod tests {
             "0.000000000000001",
         ] {
             let record = format!(r#"{{"Total_Amt_Chng_Q4_Q1":{number}}}"#);
-            let read = |record: Record| match record.0.finish_checked() {
+            let read = |record: Record| match record.finish_checked() {
                 Ok(customer) => format!("{customer:?}"),
                 Err(broken) => format!("{broken:?}"),
             };

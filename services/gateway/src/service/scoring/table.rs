@@ -7,7 +7,7 @@ use holdfast_chassis::{Code, Fault, FieldViolation};
 use holdfast_domain::{ColumnRole, Rule, Schema, Strictness, Violation, header_violations};
 
 use super::{Line, bad_record, too_long};
-use crate::service::records::{Reading, Record, Records};
+use crate::service::records::{Record, Records};
 
 /// Cells that a row may have; the schema has far fewer columns.
 const MAX_CELLS: usize = 1_024;
@@ -203,18 +203,18 @@ impl CsvReader {
             );
             return Err(bad_record("INVALID_FIELDS", Rule::RaggedRow.code(), detail));
         }
-        let mut reading = Reading::new();
+        let mut record = Record::new();
         for ((cell, role), name) in self.cells().zip(&columns.roles).zip(&columns.names) {
             let Some(role) = *role else { continue };
             match std::str::from_utf8(cell) {
-                Ok(text) => reading.cell(role, text),
+                Ok(text) => record.cell(role, text),
                 Err(_) => {
                     let message = format!("{name} is not UTF-8 text");
-                    reading.broken(role, Violation::new(name, Rule::Encoding, message));
+                    record.broken(role, Violation::new(name, Rule::Encoding, message));
                 }
             }
         }
-        Ok(reading.finish())
+        Ok(record)
     }
 }
 
