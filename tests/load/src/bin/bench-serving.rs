@@ -3,8 +3,8 @@
 //! `bench-serving BANK_CSV DATA_DIR` learns a model of 400 trees from the bank's customers, makes it champion in `DATA_DIR`, and writes beside it what
 //! is asked of the servers: `predict.grpc` and `batch.grpc` (framed messages), `full.json` and `required.json` (a record a line), `batch.json`, and
 //! what the model scores offline, `scores.json`: `{"full": [...], "required": [...]}`. Then it answers requests: `{"ask": "describe"}`, and
-//! `{"ask": "grpc" | "rest", "address": ..., "path": ..., "file": ..., "connections": n, "streams": n, "warm_up": s, "seconds": s}` with the
-//! figures of that load.
+//! `{"ask": "grpc" | "rest", "address": ..., "path": ..., "file": ..., "connections": n, "streams": n, "threads": n, "warm_up": s, "seconds": s}`
+//! with the figures of that load; a gRPC connection has a thread of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,9 @@ fn grpc_load(request: &Value, data_dir: &Path) -> Result<Value> {
         messages: &messages,
         streams: worker::count(request, "streams")?,
     };
-    load::drive(&plan, |place, window| grpc::connection(&call, place, window))
+    load::drive(&plan, plan.connections, |place, window| {
+        grpc::connection(&call, place, window)
+    })
 }
 
 fn rest_load(request: &Value, data_dir: &Path) -> Result<Value> {
@@ -139,8 +141,9 @@ fn rest_load(request: &Value, data_dir: &Path) -> Result<Value> {
         .lines()
         .map(|json| rest::request(plan.address, path, json.as_bytes()))
         .collect();
-    load::drive(&plan, |place, window| {
-        let from_place = requests.iter().cycle().skip(place % requests.len().max(1));
-        rest::connection(plan.address, from_place, window)
+    load::drive(&plan, plan.threads, |thread, window| {
+        let places = (thread..plan.connections).step_by(plan.threads);
+        let asked = places.map(|place| requests.iter().cycle().skip(place % requests.len().max(1)));
+        rest::connections(plan.address, asked, window)
     })
 }

@@ -31,13 +31,13 @@ fn logged(request: &Value, call: fn(&str, u64, usize) -> (&'static str, String))
     ensure!(runs.len() >= plan.connections, "a connection needs a run");
     let runs: Vec<&str> = runs.iter().filter_map(Value::as_str).collect();
     let since = request["since_ms"].as_u64().context("\"since_ms\" is missing")?;
-    load::drive(&plan, |place, window| {
+    load::drive(&plan, plan.connections, |place, window| {
         let run = runs.get(place).context("a run is no text")?;
         let requests = (0..).map(|number| {
             let (path, body) = call(run, since, number);
             rest::request(plan.address, path, body.as_bytes())
         });
-        rest::connection(plan.address, requests, window)
+        rest::connections(plan.address, [requests].into_iter(), window)
     })
 }
 

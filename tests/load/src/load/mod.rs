@@ -1,4 +1,4 @@
-//! Load on a server: a thread a connection, each asking again as soon as it is answered, and every answer checked.
+//! Load on a server: connections that ask again as soon as they are answered, and every answer checked.
 //!
 //! Requests are bytes made beforehand and answers are looked at no further than to know that they are good, so that one core of load is
 //! worth more than one core of server. Latencies are those of closed loops: the next request waits for the answer to the last.
@@ -22,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Plan {
     /// Where the server listens.
     pub address: SocketAddr,
-    /// Connections, each with a thread of its own.
+    /// Connections at once.
     pub connections: usize,
+    /// Threads that share them: one takes the least of the processor, several are needed when a request takes one of them long.
+    pub threads: usize,
     /// Time at the beginning that is not counted.
     pub warm_up: Duration,
     /// Time that is counted.
@@ -31,10 +33,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan of a request to a worker: `address`, `connections`, and `warm_up` and `seconds` in seconds.
+    /// The plan of a request to a worker: `address`, `connections`, `threads`, which is 1 when it is absent, and `warm_up` and `seconds` in seconds.
     ///
     /// # Errors
-    /// When one of them is missing.
+    /// When one of the others is missing.
     pub fn asked(request: &Value) -> Result<Self> {
         let seconds = |name: &str| {
             let seconds = request[name].as_f64().with_context(|| format!("{name:?} is missing"))?;
@@ -43,6 +45,11 @@ impl Plan {
         Ok(Self {
             address: worker::text(request, "address")?.parse()?,
             connections: worker::count(request, "connections")?,
+            threads: if request["threads"].is_null() {
+                1
+            } else {
+                worker::count(request, "threads")?
+            },
             warm_up: seconds("warm_up")?,
             measured: seconds("seconds")?,
         })
@@ -59,11 +66,16 @@ pub struct Window {
 impl Window {
     /// Whether to go on asking.
     pub fn is_open(&self) -> bool {
-        Instant::now() < self.end
+        self.is_open_at(Instant::now())
+    }
+
+    /// Whether to go on asking at that moment.
+    pub fn is_open_at(&self, now: Instant) -> bool {
+        now < self.end
     }
 }
 
-/// What one connection saw.
+/// What one thread saw.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Nanoseconds that each answer took to what was asked in the window.
@@ -127,26 +139,26 @@ impl Tally {
     }
 }
 
-/// Runs `connection` for every connection of the plan, and answers the figures of all of them.
+/// Runs `thread` so many times at once, each with its number, and answers the figures of all of them.
 ///
 /// # Errors
-/// The first connection that broke.
-pub fn drive(plan: &Plan, connection: impl Fn(usize, &Window) -> Result<Tally> + Sync) -> Result<Value> {
+/// The first that broke.
+pub fn drive(plan: &Plan, threads: usize, thread: impl Fn(usize, &Window) -> Result<Tally> + Sync) -> Result<Value> {
     let start = Instant::now() + plan.warm_up;
     let window = Window {
         start,
         end: start + plan.measured,
     };
     let tallies = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..plan.connections)
+        let started: Vec<_> = (0..threads)
             .map(|place| {
-                let connection = &connection;
-                scope.spawn(move || connection(place, &window))
+                let thread = &thread;
+                scope.spawn(move || thread(place, &window))
             })
             .collect();
-        threads
+        started
             .into_iter()
-            .map(|thread| thread.join().ok().context("a connection's thread panicked")?)
+            .map(|thread| thread.join().ok().context("a thread panicked")?)
             .collect::<Result<Vec<Tally>>>()
     })?;
     let mut all = Tally::default();

@@ -1,12 +1,20 @@
-//! POST requests over HTTP/1.1 connections that are kept open, one at a time on each.
+//! POST requests over HTTP/1.1 connections that are kept open, one request at a time on each.
+//!
+//! One thread has many connections and is told by the system which of them were answered, as wrk does it: a thread for each would take more of
+//! the processor for being woken than for asking.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
 
-use super::{Tally, Window, connect};
+use super::{PATIENCE, Tally, Window, connect};
+
+/// Connections about which the system tells at once.
+const TOLD_AT_ONCE: usize = 256;
 
 /// A request as it goes over the wire.
 pub fn request(address: SocketAddr, path: &str, json: &[u8]) -> Vec<u8> {
@@ -19,63 +27,152 @@ pub fn request(address: SocketAddr, path: &str, json: &[u8]) -> Vec<u8> {
     request
 }
 
-/// One connection: `requests` in turn until they or the window end. Good is 200 with a body.
+/// A connection for each of `asked`, with those requests in turn until they or the window end. Good is 200 with a body.
 ///
 /// # Errors
-/// When the connection breaks or the answer is not HTTP with a `content-length`.
-pub fn connection<R: AsRef<[u8]>>(
-    address: SocketAddr,
-    requests: impl Iterator<Item = R>,
-    window: &Window,
-) -> Result<Tally> {
-    let mut socket = connect(address)?;
+/// When a connection breaks, an answer is not HTTP with a `content-length`, or all wait longer than the longest answer may take.
+pub fn connections<I>(address: SocketAddr, asked: impl Iterator<Item = I>, window: &Window) -> Result<Tally>
+where
+    I: Iterator<Item: AsRef<[u8]>>,
+{
+    let mut poll = Poll::new()?;
+    let mut connections = Vec::new();
+    for requests in asked {
+        let mut connection = Connection::open(address, requests)?;
+        let both = Interest::READABLE | Interest::WRITABLE;
+        poll.registry()
+            .register(&mut connection.socket, Token(connections.len()), both)?;
+        connections.push(connection);
+    }
     let mut tally = Tally::default();
-    let mut buffer = vec![0; 1 << 16];
-    for request in requests {
-        if !window.is_open() {
-            break;
+    let mut open = 0;
+    for connection in &mut connections {
+        open += usize::from(connection.ask(window)?);
+    }
+    let mut events = Events::with_capacity(TOLD_AT_ONCE);
+    while open > 0 {
+        if let Err(error) = poll.poll(&mut events, Some(PATIENCE)) {
+            ensure!(error.kind() == ErrorKind::Interrupted, error);
+            continue;
         }
-        let began = Instant::now();
-        socket.write_all(request.as_ref())?;
-        let (status, body) = answer(&mut socket, &mut buffer)?;
-        if status == *b"200" && !body.is_empty() {
-            tally.answered(window, began, body.len());
-        } else {
-            let text = format!(
-                "{}: {}",
-                String::from_utf8_lossy(&status),
-                String::from_utf8_lossy(body)
-            );
-            tally.failed(|| text);
+        ensure!(!events.is_empty(), "no answer for {PATIENCE:?}");
+        for event in &events {
+            let connection = &mut connections[event.token().0];
+            if event.is_writable() {
+                connection.send()?;
+            }
+            if event.is_readable() && connection.receive(window, &mut tally)? {
+                open -= usize::from(!connection.ask(window)?);
+            }
         }
     }
     Ok(tally)
 }
 
-/// Reads one answer: its status and its body.
-fn answer<'a>(socket: &mut std::net::TcpStream, buffer: &'a mut Vec<u8>) -> Result<([u8; 3], &'a [u8])> {
-    let (mut filled, mut head) = (0, None);
-    loop {
-        if filled == buffer.len() {
-            buffer.resize(2 * filled, 0);
+/// A connection and the request that waits for its answer.
+struct Connection<I: Iterator> {
+    socket: TcpStream,
+    requests: I,
+    asked: Option<I::Item>,
+    /// How much of it is sent.
+    sent: usize,
+    began: Instant,
+    /// What came of the answer, in its first bytes.
+    answer: Vec<u8>,
+    filled: usize,
+    head: Option<Head>,
+}
+
+/// Of an answer: its status, where its body begins, and how long that is.
+type Head = ([u8; 3], usize, usize);
+
+impl<I> Connection<I>
+where
+    I: Iterator<Item: AsRef<[u8]>>,
+{
+    fn open(address: SocketAddr, requests: I) -> Result<Self> {
+        let socket = connect(address)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self {
+            socket: TcpStream::from_std(socket),
+            requests,
+            asked: None,
+            sent: 0,
+            began: Instant::now(),
+            answer: vec![0; 1 << 14],
+            filled: 0,
+            head: None,
+        })
+    }
+
+    /// Asks the next question, unless there is none or the window has ended: false.
+    fn ask(&mut self, window: &Window) -> Result<bool> {
+        let now = Instant::now();
+        self.asked = if window.is_open_at(now) {
+            self.requests.next()
+        } else {
+            None
+        };
+        (self.sent, self.began) = (0, now);
+        self.send()?;
+        Ok(self.asked.is_some())
+    }
+
+    /// Sends what the system takes.
+    fn send(&mut self) -> Result<()> {
+        let request = self.asked.as_ref().map_or(&[][..], AsRef::as_ref);
+        while self.sent < request.len() {
+            match self.socket.write(&request[self.sent..]) {
+                Ok(0) => anyhow::bail!("the server closed the connection"),
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let read = socket.read(&mut buffer[filled..])?;
-        ensure!(read > 0, "the server closed the connection");
-        filled += read;
-        if head.is_none() {
-            head = parse_head(&buffer[..filled])?;
-        }
-        if let Some((status, body, length)) = head
-            && filled >= body + length
-        {
-            ensure!(filled == body + length, "more than one answer to one request");
-            return Ok((status, &buffer[body..filled]));
+        Ok(())
+    }
+
+    /// Reads what has come; whether the answer is whole, and in the tally.
+    fn receive(&mut self, window: &Window, tally: &mut Tally) -> Result<bool> {
+        loop {
+            if self.filled == self.answer.len() {
+                self.answer.resize(2 * self.filled, 0);
+            }
+            match self.socket.read(&mut self.answer[self.filled..]) {
+                Ok(0) => anyhow::bail!("the server closed the connection"),
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+            if self.head.is_none() {
+                self.head = parse_head(&self.answer[..self.filled])?;
+            }
+            let Some((status, body, length)) = self.head else {
+                continue;
+            };
+            if self.filled < body + length {
+                continue;
+            }
+            ensure!(self.filled == body + length, "more than one answer to one request");
+            let text = &self.answer[body..self.filled];
+            if status == *b"200" && length > 0 {
+                tally.answered(window, self.began, length);
+            } else {
+                tally.failed(|| {
+                    let status = String::from_utf8_lossy(&status);
+                    format!("{status}: {}", String::from_utf8_lossy(text))
+                });
+            }
+            (self.filled, self.head) = (0, None);
+            return Ok(true);
         }
     }
 }
 
-/// Status, where the body begins, and how long it is; `None` when the head is not whole.
-fn parse_head(bytes: &[u8]) -> Result<Option<([u8; 3], usize, usize)>> {
+/// `None` when the head is not whole.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
