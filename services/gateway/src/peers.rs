@@ -12,6 +12,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use futures::{Stream, StreamExt as _};
 use holdfast_api::DynInferenceService;
 use holdfast_api::inference::v1 as inference;
@@ -175,20 +176,22 @@ impl Peer {
     }
 
     /// A call of a method in the same process. Nothing is lost on the way: repeating would bring nothing, and needs a copy.
-    async fn local<Q, A, F, Fut>(
-        &self,
-        service: &Local<DynInferenceService>,
+    fn local<'a, Q, A, F, Fut>(
+        &'a self,
+        service: &'a Local<DynInferenceService>,
         path: &'static str,
         message: Q,
         method: F,
-    ) -> Result<A, Fault>
+    ) -> impl Future<Output = Result<A, Fault>> + Send + use<'a, Q, A, F, Fut>
     where
-        F: FnOnce(Arc<DynInferenceService>, Request<Q>) -> Fut,
-        Fut: Future<Output = Result<Response<A>, Status>>,
+        Q: Send + 'a,
+        A: Send + 'a,
+        F: FnOnce(Arc<DynInferenceService>, Request<Q>) -> Fut + Send + 'a,
+        Fut: Future<Output = Result<Response<A>, Status>> + Send + 'a,
     {
-        let call = service.call(path, self.deadline, Request::new(message), method);
-        // Boxed for the reason given in `rpcs`.
-        self.outcome(Box::pin(call).await)
+        // Boxed for the reason given in `rpcs`, and before there is a future around it.
+        let call = Box::pin(service.call(path, self.deadline, Request::new(message), method));
+        async move { self.outcome(call.await) }
     }
 
     async fn slow<Q, A, F, Fut>(&self, message: Q, call: F) -> Result<A, Fault>
@@ -247,14 +250,19 @@ impl Peers {
     ///
     /// # Errors
     /// The peer's failure, or that it is away or late.
-    pub async fn predict(&self, message: inference::PredictRequest) -> Result<inference::PredictResponse, Fault> {
+    pub fn predict(
+        &self,
+        message: inference::PredictRequest,
+    ) -> impl Future<Output = Result<inference::PredictResponse, Fault>> + Send + use<'_> {
         if let Some(local) = &self.beside {
             let path = "/holdfast.inference.v1.InferenceService/Predict";
             let predict = |service: Arc<DynInferenceService>, request| async move { service.predict(request).await };
-            return self.inference.local(local, path, message, predict).await;
+            return Either::Left(self.inference.local(local, path, message, predict));
         }
-        let ask = || self.gathering.predict(&message);
-        retry::idempotent(&self.inference.retry, ask).await
+        Either::Right(Box::pin(async move {
+            let ask = || self.gathering.predict(&message);
+            retry::idempotent(&self.inference.retry, ask).await
+        }))
     }
 
     /// Calls `predict_batch` of inference. Large ones go where they hold up nobody.

@@ -1,5 +1,6 @@
 //! `InferenceService`.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -63,13 +64,25 @@ impl InferenceAdapter {
     }
 }
 
+/// What a method of the service returns.
+type Answering<'a, A> = Pin<Box<dyn Future<Output = Result<Response<A>, Status>> + Send + 'a>>;
+
 #[tonic::async_trait]
 impl InferenceService for InferenceAdapter {
-    async fn predict(&self, request: Request<wire::PredictRequest>) -> Result<Response<wire::PredictResponse>, Status> {
-        let answer = predict_one(&self.predictor, request.into_inner())
-            .await
-            .map_err(status)?;
-        Ok(Response::new(answer))
+    // Checked before there is a future: it would carry the message with it, and is made by copying.
+    fn predict<'me, 'answer>(
+        &'me self,
+        request: Request<wire::PredictRequest>,
+    ) -> Answering<'answer, wire::PredictResponse>
+    where
+        'me: 'answer,
+        Self: 'answer,
+    {
+        let checked = check_single(&self.predictor, request.into_inner());
+        Box::pin(async move {
+            let answer = answer_single(&self.predictor, checked.map_err(status)?).await;
+            answer.map(Response::new).map_err(status)
+        })
     }
 
     async fn predict_batch(
@@ -256,13 +269,20 @@ fn check_one(predictor: &Predictor, customer: Option<&Customer>, envelope: Envel
 }
 
 async fn predict_one(predictor: &Predictor, request: wire::PredictRequest) -> Result<wire::PredictResponse> {
+    answer_single(predictor, check_single(predictor, request)?).await
+}
+
+fn check_single(predictor: &Predictor, request: wire::PredictRequest) -> Result<Checked> {
     let envelope = Envelope {
         request_id: request.request_id,
         explain: request.explain,
         trace_id: current_trace_id(),
         naming: Naming::Single,
     };
-    let checked = check_one(predictor, request.customer.as_ref(), envelope)?;
+    check_one(predictor, request.customer.as_ref(), envelope)
+}
+
+async fn answer_single(predictor: &Predictor, checked: Checked) -> Result<wire::PredictResponse> {
     let answer = predictor.predict(checked).await?;
     let serving = answer.served_by;
     Ok(wire::PredictResponse {

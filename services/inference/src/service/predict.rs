@@ -264,7 +264,9 @@ impl Predictor {
             let rows = self.scorer.score(serving, &request, 0..request.rows.len());
             return Ok(Scored::of(rows, request.request_id));
         }
-        self.score_aside(serving, request).await.ok_or(Error::Ending)
+        // Boxed for the same reason.
+        let aside = Box::pin(self.score_aside(serving, request));
+        aside.await.ok_or(Error::Ending)
     }
 
     /// Scores a large batch part by part, on as many threads as there are; `None` when one of them panicked.
