@@ -96,6 +96,8 @@ async fn bind_and_serve(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<Running, Error> {
+    // Single predictions of an inference that is beside need no other task.
+    let own_threads = inference.is_some();
     let registry = Arc::new(MetricsRegistry::new("gateway"));
     let metrics = Metrics::register(&registry);
     let clients = ClientMetrics::register(&registry, &PeerName::ALL.map(PeerName::name));
@@ -119,6 +121,7 @@ async fn bind_and_serve(
     let bound = HttpServer::new("gateway", &server, shutdown.clone(), registry, Readiness::new())
         .router(rest.router)
         .direct(method, path, answer)
+        .own_threads(own_threads)
         .cors(cors)
         .idle_timeout(idle_timeout)
         .timeout_of(upload_api, upload_timeout)

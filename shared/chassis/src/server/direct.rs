@@ -14,8 +14,10 @@ use axum::routing::future::RouteFuture;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Map};
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 use tower::{Layer, Service};
 
+use super::away::Away;
 use super::http::Http;
 use super::layers::RequestLayers;
 use super::request_id::{Identified, Identify};
@@ -83,17 +85,31 @@ impl DirectRoute {
     }
 }
 
+/// Bodies of the direct path up to so many bytes are read and answered on the thread of their connection.
+const IN_PLACE_BYTES: u64 = 16 << 10;
+
+/// Whether a request says that its body is small.
+fn is_small<B>(request: &Request<B>) -> bool {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.is_some_and(|length| length <= IN_PLACE_BYTES)
+}
+
 /// The router, and beside it the path that goes around it.
 #[derive(Clone)]
 pub(super) struct Lanes {
     pub(super) direct: Option<Arc<DirectRoute>>,
     pub(super) router: Router,
+    /// Where everything is worked out that the thread of a connection should not be held up by, if it has one.
+    pub(super) shared: Option<Handle>,
 }
+
+type InPlace = <Layered as Service<Request<Body>>>::Future;
 
 impl Service<Request<Incoming>> for Lanes {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<<Layered as Service<Request<Body>>>::Future, RouteFuture<Infallible>>;
+    type Future = Either<InPlace, Either<RouteFuture<Infallible>, Away>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         // As the router: what is behind the layers is always ready.
@@ -103,11 +119,22 @@ impl Service<Request<Incoming>> for Lanes {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match &self.direct {
             Some(direct) if direct.takes(&request) => {
+                let small = is_small(&request);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(DirectPath(direct.path));
-                Either::Left(direct.service.clone().call(request))
+                let mut service = direct.service.clone();
+                match &self.shared {
+                    Some(runtime) if !small => {
+                        let answering = async move { service.call(request).await };
+                        Either::Right(Either::Right(Away::on(runtime, answering)))
+                    }
+                    _ => Either::Left(service.call(request)),
+                }
             }
-            _ => Either::Right(self.router.call(request)),
+            _ => Either::Right(match &self.shared {
+                Some(runtime) => Either::Right(Away::on(runtime, self.router.call(request))),
+                None => Either::Left(self.router.call(request)),
+            }),
         }
     }
 }

@@ -9,9 +9,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::connection_threads::ConnectionThreads;
 use super::direct::Lanes;
 use super::head_timer::HeadTimer;
 use super::stall::StallLimited;
@@ -30,14 +32,22 @@ const MAX_CONCURRENT_STREAMS: u32 = 256;
 /// How long to wait when the system has no more sockets: asking again at once would only keep it busy.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 
-/// Accepts until `stopping`, then waits for the requests under way. Dropping it drops the connections.
+/// Accepts until `stopping`, hands each connection to one of its own threads if it is to have any, then waits for the requests under way. Dropping
+/// it drops the connections.
 pub(super) async fn serve(
     listener: TcpListener,
-    lanes: Lanes,
+    mut lanes: Lanes,
+    own_threads: bool,
     idle_timeout: Duration,
     stopping: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let builder = builder(idle_timeout);
+    let threads = if own_threads {
+        ConnectionThreads::start()?
+    } else {
+        ConnectionThreads::none()
+    };
+    lanes.shared = (!threads.is_empty()).then(Handle::current);
     let ending = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut stopping = pin!(stopping);
@@ -46,8 +56,21 @@ pub(super) async fn serve(
             () = &mut stopping => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    let connection = connection(builder.clone(), stream, lanes.clone(), idle_timeout, ending.clone());
-                    connections.spawn(connection);
+                    let (builder, lanes, ending) = (builder.clone(), lanes.clone(), ending.clone());
+                    match threads.seat() {
+                        None => connections.spawn(connection(builder, stream, lanes, idle_timeout, ending)),
+                        Some(seat) => {
+                            let runtime = seat.runtime.clone();
+                            let moved = async move {
+                                let _seat = seat;
+                                // It belongs to the runtime that accepted it until it is made anew.
+                                if let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) {
+                                    connection(builder, stream, lanes, idle_timeout, ending).await;
+                                }
+                            };
+                            connections.spawn_on(moved, &runtime)
+                        }
+                    };
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {

@@ -3,7 +3,9 @@
 //! The order of the layers, and why it is that order, stands in `layers/mod.rs`.
 
 mod admin;
+mod away;
 mod builder;
+mod connection_threads;
 mod descriptors;
 mod direct;
 mod gathered;

@@ -5,6 +5,7 @@
 mod admin;
 mod balancing;
 mod clocks;
+mod connection_threads;
 mod direct;
 mod errors;
 mod grpc;
