@@ -1,7 +1,7 @@
 //! The request for many scores. Its message is not generated: its customers stay what they came as until they are checked.
 
 use holdfast_domain::{CheckedCustomer, Refused, Schema, all_checked};
-use prost::bytes::{Buf, BufMut, Bytes};
+use prost::bytes::{Buf, BufMut};
 use prost::encoding::{self, DecodeContext, WireType};
 use prost::{DecodeError, Message};
 
@@ -34,8 +34,39 @@ enum Form {
     Checked(Vec<CheckedCustomer>),
     /// From a caller that has messages.
     Messages(Vec<Customer>),
-    /// Over the network: the bytes of a message each.
-    Bytes(Vec<Bytes>),
+    /// Over the network: the bytes of their messages.
+    Bytes(Messages),
+}
+
+/// The bytes of messages, one behind the other: a list of its own for each would cost more than checking the customer.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Messages {
+    bytes: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+}
+
+impl Messages {
+    /// Adds one of so many bytes from the front of what came.
+    fn take(&mut self, length: usize, from: &mut impl Buf) {
+        if self.ends.is_empty() {
+            // Hardly more than this one and those behind it.
+            self.bytes.reserve(from.remaining());
+        }
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        from.copy_to_slice(&mut self.bytes[start..]);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let message = &self.bytes[start..*end];
+            start = *end;
+            message
+        })
+    }
 }
 
 impl Customers {
@@ -44,7 +75,7 @@ impl Customers {
         match &self.0 {
             Form::Checked(customers) => customers.len(),
             Form::Messages(customers) => customers.len(),
-            Form::Bytes(customers) => customers.len(),
+            Form::Bytes(messages) => messages.ends.len(),
         }
     }
 
@@ -67,25 +98,27 @@ impl Customers {
                 let customers = customers.iter().take(most);
                 all_checked(customers, |message, into| customer::check_into(into, message, schema))
             }
-            Form::Bytes(customers) => {
-                let customers = customers.iter().take(most);
+            Form::Bytes(messages) => {
+                let customers = messages.iter().take(most);
                 all_checked(customers, |message, into| bytes::read_into(into, message, schema))
             }
         }
     }
 
-    fn push(&mut self, message: Bytes) {
-        match &mut self.0 {
-            Form::Bytes(customers) => customers.push(message),
-            // Decoding goes on in a message that a caller has made: it never does.
-            Form::Checked(_) | Form::Messages(_) => self.0 = Form::Bytes(vec![message]),
+    fn take(&mut self, length: usize, from: &mut impl Buf) {
+        if let Form::Bytes(messages) = &mut self.0 {
+            return messages.take(length, from);
         }
+        // Decoding goes on in a message that a caller has made: it never does.
+        let mut messages = Messages::default();
+        messages.take(length, from);
+        self.0 = Form::Bytes(messages);
     }
 }
 
 impl Default for Customers {
     fn default() -> Self {
-        Self(Form::Bytes(Vec::new()))
+        Self(Form::Bytes(Messages::default()))
     }
 }
 
@@ -119,7 +152,12 @@ impl Message for PredictBatchRequest {
                 }
             }
             Form::Messages(customers) => encoding::message::encode_repeated(CUSTOMERS, customers, out),
-            Form::Bytes(customers) => encoding::bytes::encode_repeated(CUSTOMERS, customers, out),
+            Form::Bytes(messages) => {
+                for message in messages.iter() {
+                    bytes::begin(CUSTOMERS, message.len(), out);
+                    out.put_slice(message);
+                }
+            }
         }
         if !self.request_id.is_empty() {
             encoding::string::encode(REQUEST_ID, &self.request_id, out);
@@ -139,9 +177,12 @@ impl Message for PredictBatchRequest {
         match number {
             CUSTOMERS => {
                 encoding::check_wire_type(WireType::LengthDelimited, wire_type)?;
-                let mut message = Bytes::new();
-                encoding::bytes::merge(wire_type, &mut message, from, context)?;
-                self.customers.push(message);
+                let length = usize::try_from(encoding::decode_varint(from)?).unwrap_or(usize::MAX);
+                if length > from.remaining() {
+                    // The library's error for what is cut short; it lets nobody else make one.
+                    return encoding::skip_field(WireType::SixtyFourBit, number, &mut &[][..], context);
+                }
+                self.customers.take(length, from);
                 Ok(())
             }
             REQUEST_ID => encoding::string::merge(wire_type, &mut self.request_id, from, context),
@@ -158,7 +199,10 @@ impl Message for PredictBatchRequest {
                 lengths.map(|length| bytes::framed(CUSTOMERS, length)).sum()
             }
             Form::Messages(customers) => encoding::message::encoded_len_repeated(CUSTOMERS, customers),
-            Form::Bytes(customers) => encoding::bytes::encoded_len_repeated(CUSTOMERS, customers),
+            Form::Bytes(messages) => {
+                let lengths = messages.iter().map(<[u8]>::len);
+                lengths.map(|length| bytes::framed(CUSTOMERS, length)).sum()
+            }
         };
         let request_id = if self.request_id.is_empty() {
             0

@@ -222,7 +222,7 @@ impl Record {
     }
 
     #[inline]
-    fn finish_into(self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
+    fn finish_into(mut self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
         if self.unknown.is_empty() {
             return self.row.finish_into(customers);
         }

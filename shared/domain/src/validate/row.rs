@@ -157,17 +157,18 @@ impl<'s> RowBuilder<'s> {
     #[inline]
     pub fn finish_checked(mut self) -> Result<CheckedCustomer, Vec<Violation>> {
         self.complete()?;
-        Ok(self.into_checked())
+        Ok(self.take_checked())
     }
 
-    /// Adds the finished customer to others, where it is made: moving it there costs a large batch more than checking it.
+    /// Adds the finished customer to others, where it is made: moving it there, or the builder here, costs a large batch more than checking it. Nothing
+    /// should be set any more.
     ///
     /// # Errors
     /// As [`RowBuilder::finish`].
     #[inline]
-    pub fn finish_into(mut self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
+    pub fn finish_into(&mut self, customers: &mut Vec<CheckedCustomer>) -> Result<(), Vec<Violation>> {
         self.complete()?;
-        customers.push(self.into_checked());
+        customers.push(self.take_checked());
         Ok(())
     }
 
@@ -182,11 +183,11 @@ impl<'s> RowBuilder<'s> {
     }
 
     #[inline]
-    fn into_checked(self) -> CheckedCustomer {
+    fn take_checked(&mut self) -> CheckedCustomer {
         CheckedCustomer {
             key: self.customer.key,
             features: self.customer.features,
-            unlisted: self.unlisted,
+            unlisted: std::mem::take(&mut self.unlisted),
         }
     }
 

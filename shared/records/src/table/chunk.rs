@@ -21,23 +21,32 @@ use super::hybrid::{hybrid, run};
 pub(super) struct Presence {
     rows: usize,
     nulls: usize,
-    /// 1 for a value and 0 for none; empty as long as every row has one.
+    /// 1 for a value and 0 for none; empty as long as every row has one, or none has.
     levels: Vec<u16>,
 }
 
 impl Presence {
     pub(super) fn value(&mut self) {
-        self.rows += 1;
-        if !self.levels.is_empty() {
-            self.levels.push(1);
+        if self.nulls > 0 {
+            self.level(0, 1);
         }
+        self.rows += 1;
     }
 
     pub(super) fn null(&mut self) {
-        self.levels.resize(self.rows, 1);
-        self.levels.push(0);
+        if self.nulls < self.rows {
+            self.level(1, 0);
+        }
         self.rows += 1;
         self.nulls += 1;
+    }
+
+    /// Adds a level that is not that of all rows before; `before` is, if there is no list yet.
+    fn level(&mut self, before: u16, next: u16) {
+        if self.levels.is_empty() {
+            self.levels.resize(self.rows, before);
+        }
+        self.levels.push(next);
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -58,7 +67,7 @@ impl Presence {
         let mut levels = Vec::new();
         match self.levels.get(rows.clone()) {
             Some(some) => hybrid(some, 1, &mut levels),
-            None => run(1, rows.len(), 1, &mut levels),
+            None => run(u16::from(self.nulls == 0), rows.len(), 1, &mut levels),
         }
         // There are fewer bytes than rows.
         out.extend_from_slice(&u32::try_from(levels.len()).unwrap_or(u32::MAX).to_le_bytes());

@@ -59,7 +59,9 @@ pub(crate) fn frame(answered: &Answered<'_>, row: &Row<'_>, schema: &Schema, out
     let length = u32::try_from(out.len() - start - FRAME_HEADER_BYTES)
         .unwrap_or(u32::MAX)
         .to_le_bytes();
-    let checksum = checksum(length, &out[start + FRAME_HEADER_BYTES..]);
+    // First where the checksum will be: with the payload behind it, they are summed in one go.
+    out[start + 4..start + 8].copy_from_slice(&length);
+    let checksum = crc32c::crc32c(&out[start + 4..]);
     out[start..start + 4].copy_from_slice(&length);
     out[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
 }
@@ -149,7 +151,7 @@ impl<R: Read> FrameReader<R> {
             passed_over: 0,
             damaged: 0,
         };
-        reader.fill()?;
+        reader.read_more()?;
         Ok(read_header(&reader.buffer).map(|(replica, start)| {
             reader.at = start;
             (reader, replica)
@@ -162,9 +164,13 @@ impl<R: Read> FrameReader<R> {
     /// The source's.
     pub(crate) fn read(&mut self) -> io::Result<Option<&[u8]>> {
         loop {
-            self.fill()?;
             let Some((payload, intact)) = next_frame(&self.buffer, self.at) else {
-                return Ok(None);
+                // A frame that is not there as a whole even now never will be: its length is damage.
+                if self.has_ended || self.buffer.len() - self.at >= LONGEST_FRAME {
+                    return Ok(None);
+                }
+                self.read_more()?;
+                continue;
             };
             self.at = payload.end;
             if intact {
@@ -175,18 +181,16 @@ impl<R: Read> FrameReader<R> {
         }
     }
 
-    /// Sees to it that a frame is there as a whole, unless the source ends before.
-    fn fill(&mut self) -> io::Result<()> {
-        while !self.has_ended && self.buffer.len() - self.at < LONGEST_FRAME {
-            self.buffer.drain(..self.at);
-            self.at = 0;
-            let read = self
-                .source
-                .by_ref()
-                .take(READ_BYTES as u64)
-                .read_to_end(&mut self.buffer)?;
-            self.has_ended = read == 0;
-        }
+    /// Reads on, behind what is still to be looked at.
+    fn read_more(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let read = self
+            .source
+            .by_ref()
+            .take(READ_BYTES as u64)
+            .read_to_end(&mut self.buffer)?;
+        self.has_ended = read == 0;
         Ok(())
     }
 }
