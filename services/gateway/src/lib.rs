@@ -96,8 +96,8 @@ async fn bind_and_serve(
     settings: Settings,
     shutdown: Shutdown,
 ) -> Result<Running, Error> {
-    // Single predictions of an inference that is beside need no other task.
-    let own_threads = inference.is_some();
+    // Predictions of an inference that is beside need no other task.
+    let own_threads = inference.is_some().then_some(rest::predicts as fn(&str) -> bool);
     let registry = Arc::new(MetricsRegistry::new("gateway"));
     let metrics = Metrics::register(&registry);
     let clients = ClientMetrics::register(&registry, &PeerName::ALL.map(PeerName::name));

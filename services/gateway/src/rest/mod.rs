@@ -73,6 +73,14 @@ pub fn router(gateway: Gateway) -> Rest {
     }
 }
 
+/// Whether a path is one of predictions, whose work their bodies bound.
+pub(crate) fn predicts(path: &str) -> bool {
+    matches!(
+        path,
+        "/predict" | "/predict_batch" | "/api/v1/predictions" | "/api/v1/explanations"
+    ) || (path.starts_with("/v2/models/") && path.ends_with("/infer"))
+}
+
 /// The description alone.
 pub fn description() -> utoipa::openapi::OpenApi {
     let about = OpenApiRouter::with_openapi(openapi::about());

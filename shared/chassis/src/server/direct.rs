@@ -88,11 +88,14 @@ impl DirectRoute {
 /// Bodies of the direct path up to so many bytes are read and answered on the thread of their connection.
 const IN_PLACE_BYTES: u64 = 16 << 10;
 
-/// Whether a request says that its body is small.
-fn is_small<B>(request: &Request<B>) -> bool {
+/// The same of other paths, whose work for so many bytes may be more.
+const IN_PLACE_ROUTED_BYTES: u64 = 4 << 10;
+
+/// Whether a request says that its body has at most so many bytes.
+fn is_small<B>(request: &Request<B>, most: u64) -> bool {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    length.is_some_and(|length| length <= IN_PLACE_BYTES)
+    length.is_some_and(|length| length <= most)
 }
 
 /// The router, and beside it the path that goes around it.
@@ -102,6 +105,14 @@ pub(super) struct Lanes {
     pub(super) router: Router,
     /// Where everything is worked out that the thread of a connection should not be held up by, if it has one.
     pub(super) shared: Option<Handle>,
+    /// Which paths of the router are worked out on the thread of the connection nevertheless, for small bodies.
+    pub(super) quick: fn(&str) -> bool,
+}
+
+impl Lanes {
+    fn is_quick(&self, request: &Request<Incoming>) -> bool {
+        (self.quick)(request.uri().path()) && is_small(request, IN_PLACE_ROUTED_BYTES)
+    }
 }
 
 type InPlace = <Layered as Service<Request<Body>>>::Future;
@@ -119,7 +130,7 @@ impl Service<Request<Incoming>> for Lanes {
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
         match &self.direct {
             Some(direct) if direct.takes(&request) => {
-                let small = is_small(&request);
+                let small = is_small(&request, IN_PLACE_BYTES);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(DirectPath(direct.path));
                 let mut service = direct.service.clone();
@@ -132,8 +143,10 @@ impl Service<Request<Incoming>> for Lanes {
                 }
             }
             _ => Either::Right(match &self.shared {
-                Some(runtime) => Either::Right(Away::on(runtime, self.router.call(request))),
-                None => Either::Left(self.router.call(request)),
+                Some(runtime) if !self.is_quick(&request) => {
+                    Either::Right(Away::on(runtime, self.router.call(request)))
+                }
+                _ => Either::Left(self.router.call(request)),
             }),
         }
     }

@@ -71,6 +71,7 @@ async fn web() -> Web {
     };
     let router = Router::new()
         .route("/routed", post(async || on_thread_of_connection()))
+        .route("/quick", post(async || on_thread_of_connection()))
         .route("/pieces", on_get(pieces))
         .route("/wait", on_get(wait))
         .route("/held", on_get(hold));
@@ -79,7 +80,7 @@ async fn web() -> Web {
     let server = HttpServer::new("web", &settings, shutdown.clone(), metrics, Readiness::new())
         .router(router)
         .direct(Method::POST, "/direct", direct)
-        .own_threads(true);
+        .own_threads(Some(|path| path == "/quick"));
     let (http, _) = serve_http(server).await;
     Web {
         http,
@@ -91,12 +92,14 @@ async fn web() -> Web {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_small_requests_on_the_direct_path_are_answered_there() {
+async fn only_small_requests_on_the_direct_path_and_on_quick_ones_are_answered_there() {
     let web = web().await;
     assert_eq!(send(web.http, "POST", "/direct", &[], "{}").await.body, "connection's;");
     let large = "x".repeat(20 << 10);
     assert_eq!(send(web.http, "POST", "/direct", &[], &large).await.body, "shared;");
     assert_eq!(send(web.http, "POST", "/routed", &[], "").await.body, "shared;");
+    assert_eq!(send(web.http, "POST", "/quick", &[], "{}").await.body, "connection's;");
+    assert_eq!(send(web.http, "POST", "/quick", &[], &large).await.body, "shared;");
     let pieces = get(web.http, "/pieces", &[]).await.body;
     assert_eq!(pieces.matches("shared;").count(), 3, "{pieces}");
     assert!(!pieces.contains("connection's;"), "{pieces}");
