@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::routing::future::RouteFuture;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, Map};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 use tower::{Layer, Service};
@@ -92,10 +93,8 @@ const IN_PLACE_BYTES: u64 = 16 << 10;
 const IN_PLACE_ROUTED_BYTES: u64 = 4 << 10;
 
 /// Whether a request says that its body has at most so many bytes.
-fn is_small<B>(request: &Request<B>, most: u64) -> bool {
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    length.is_some_and(|length| length <= most)
+fn is_small(request: &Request<Incoming>, most: u64) -> bool {
+    request.body().size_hint().upper().is_some_and(|length| length <= most)
 }
 
 /// The router, and beside it the path that goes around it.
@@ -103,13 +102,19 @@ fn is_small<B>(request: &Request<B>, most: u64) -> bool {
 pub(super) struct Lanes {
     pub(super) direct: Option<Arc<DirectRoute>>,
     pub(super) router: Router,
-    /// Where everything is worked out that the thread of a connection should not be held up by, if it has one.
-    pub(super) shared: Option<Handle>,
+    /// Where connections have threads of their own.
+    pub(super) shared: Option<SharedRuntime>,
+}
+
+/// Where everything is worked out that the thread of a connection should not be held up by.
+#[derive(Clone)]
+pub(super) struct SharedRuntime {
+    pub(super) runtime: Handle,
     /// Which paths of the router are worked out on the thread of the connection nevertheless, for small bodies.
     pub(super) quick: fn(&str) -> bool,
 }
 
-impl Lanes {
+impl SharedRuntime {
     fn is_quick(&self, request: &Request<Incoming>) -> bool {
         (self.quick)(request.uri().path()) && is_small(request, IN_PLACE_ROUTED_BYTES)
     }
@@ -135,16 +140,16 @@ impl Service<Request<Incoming>> for Lanes {
                 request.extensions_mut().insert(DirectPath(direct.path));
                 let mut service = direct.service.clone();
                 match &self.shared {
-                    Some(runtime) if !small => {
+                    Some(shared) if !small => {
                         let answering = async move { service.call(request).await };
-                        Either::Right(Either::Right(Away::on(runtime, answering)))
+                        Either::Right(Either::Right(Away::on(&shared.runtime, answering)))
                     }
                     _ => Either::Left(service.call(request)),
                 }
             }
             _ => Either::Right(match &self.shared {
-                Some(runtime) if !self.is_quick(&request) => {
-                    Either::Right(Away::on(runtime, self.router.call(request)))
+                Some(shared) if !shared.is_quick(&request) => {
+                    Either::Right(Away::on(&shared.runtime, self.router.call(request)))
                 }
                 _ => Either::Left(self.router.call(request)),
             }),

@@ -214,9 +214,8 @@ impl HttpServer {
                 direct,
                 router,
                 shared: None,
-                quick: self.own_threads.unwrap_or(|_| false),
             },
-            own_threads: self.own_threads.is_some(),
+            own_threads: self.own_threads,
             idle_timeout: self.idle_timeout,
             state: Admin {
                 service: self.name.into(),
@@ -237,7 +236,7 @@ pub struct BoundHttpServer {
     http: TcpListener,
     admin: TcpListener,
     lanes: Lanes,
-    own_threads: bool,
+    own_threads: Option<fn(&str) -> bool>,
     idle_timeout: Duration,
     state: Admin,
 }

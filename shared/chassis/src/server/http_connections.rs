@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::connection_threads::ConnectionThreads;
-use super::direct::Lanes;
+use super::direct::{Lanes, SharedRuntime};
 use super::head_timer::HeadTimer;
 use super::stall::StallLimited;
 
@@ -37,17 +37,19 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(200);
 pub(super) async fn serve(
     listener: TcpListener,
     mut lanes: Lanes,
-    own_threads: bool,
+    own_threads: Option<fn(&str) -> bool>,
     idle_timeout: Duration,
     stopping: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let builder = builder(idle_timeout);
-    let threads = if own_threads {
-        ConnectionThreads::start()?
-    } else {
-        ConnectionThreads::none()
+    let threads = match own_threads {
+        Some(_) => ConnectionThreads::start()?,
+        None => ConnectionThreads::none(),
     };
-    lanes.shared = (!threads.is_empty()).then(Handle::current);
+    lanes.shared = own_threads.filter(|_| !threads.is_empty()).map(|quick| SharedRuntime {
+        runtime: Handle::current(),
+        quick,
+    });
     let ending = CancellationToken::new();
     let mut connections = JoinSet::new();
     let mut stopping = pin!(stopping);

@@ -59,9 +59,7 @@ pub(crate) fn frame(answered: &Answered<'_>, row: &Row<'_>, schema: &Schema, out
     let length = u32::try_from(out.len() - start - FRAME_HEADER_BYTES)
         .unwrap_or(u32::MAX)
         .to_le_bytes();
-    // First where the checksum will be: with the payload behind it, they are summed in one go.
-    out[start + 4..start + 8].copy_from_slice(&length);
-    let checksum = crc32c::crc32c(&out[start + 4..]);
+    let checksum = checksum(length, &out[start + FRAME_HEADER_BYTES..]);
     out[start..start + 4].copy_from_slice(&length);
     out[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
 }
